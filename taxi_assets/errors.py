@@ -1,0 +1,35 @@
+"""The errors that a person meets. Each message is one line: what happened, to what, and what to do."""
+
+from __future__ import annotations
+
+
+class TaxiAssetsError(Exception):
+    """Base of every error this project raises on purpose."""
+
+
+class SettingsError(TaxiAssetsError):
+    """A setting or an argument has a value that cannot be used."""
+
+
+class MonthError(TaxiAssetsError):
+    """A taxi or a month that this project does not know, or none where one is needed."""
+
+
+class SourceError(TaxiAssetsError):
+    """The source of the files cannot be reached, or gave something that is not the file."""
+
+
+class NotPublishedError(SourceError):
+    """The source answers, and has no file for the month."""
+
+
+class FileError(TaxiAssetsError):
+    """A trip file that is not what it should be: damaged, wrong header, or a value that does not fit its column."""
+
+
+class WarehouseError(TaxiAssetsError):
+    """The database cannot be reached, refuses, or holds something that does not fit."""
+
+
+class BusyError(WarehouseError):
+    """Another session holds a lock for longer than the setting allows."""

@@ -1,0 +1,118 @@
+"""Every knob of the project, read from the environment (and a `.env` file beside it), with its default and meaning.
+
+`docs/settings.md` is written from the descriptions here.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from taxi_assets.errors import MonthError, SettingsError
+from taxi_assets.trips.months import Month, months_between
+
+PUBLIC_RELEASE = "https://github.com/DataTalksClub/nyc-tlc-data/releases/download"
+
+
+def project_dir() -> Path:
+    """The checkout this package runs from, or the working directory when it is installed elsewhere."""
+    checkout = Path(__file__).resolve().parent.parent
+    return checkout if (checkout / "pyproject.toml").exists() else Path.cwd()
+
+
+def _month(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return Month.parse(value)
+    except MonthError as error:
+        raise ValueError(str(error)) from None
+
+
+def _source_url(value: str) -> str:
+    if not value.startswith(("https://", "http://", "file://")):
+        raise ValueError("must start with https://, http:// or file://")
+    return value.rstrip("/")
+
+
+MonthSetting = Annotated[Month, BeforeValidator(_month), PlainSerializer(str)]
+
+
+class Settings(BaseSettings):
+    """One field per environment variable; the variable is the field's name in capitals with `TAXI_` before it."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TAXI_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    source_url: Annotated[str, AfterValidator(_source_url)] = Field(
+        PUBLIC_RELEASE,
+        description="Where the files are: `{url}/{taxi}/{taxi}_tripdata_{YYYY-MM}.csv.gz`. http(s) or a file:// folder.",
+    )
+    data_dir: Path = Field(
+        default_factory=lambda: project_dir() / "data",
+        description="Folder for raw files, the embedded PostgreSQL and Dagster's own storage.",
+    )
+    postgres_url: SecretStr | None = Field(
+        None,
+        description="Any PostgreSQL from 15 on, as postgresql://user:password@host:5432/database, "
+        "in place of the embedded one.",
+    )
+    first_month: MonthSetting = Field(Month(2019, 1), description="First monthly partition.")
+    last_month: MonthSetting = Field(Month(2021, 7), description="Last monthly partition: the last one published.")
+    keep_raw: bool = Field(True, description="Keep the downloaded .csv.gz after its month is merged.")
+    copy_streams: int = Field(
+        default_factory=lambda: max(1, min(4, os.cpu_count() or 1)),
+        ge=1,
+        le=16,
+        description="Connections that fill a month's work table side by side.",
+    )
+    work_mem_mb: int = Field(
+        128, ge=1, le=4096, description="Memory in MB that the server may use to match a month's ids."
+    )
+    lock_timeout: float = Field(
+        300, gt=0, description="Seconds to wait for a lock on the trips or staging table before the month fails."
+    )
+    connect_timeout: int = Field(10, ge=1, description="Seconds to wait for PostgreSQL to answer.")
+    http_timeout: float = Field(30, gt=0, description="Seconds without a byte before a download is tried again.")
+    http_attempts: int = Field(4, ge=1, description="How often a download is tried before the month fails.")
+    max_csv_mb: int = Field(
+        4096, ge=1, description="Largest CSV in MB that a .csv.gz may unpack to; a bigger one is refused."
+    )
+    max_outside_share: float = Field(
+        0.5, gt=0, le=1, description="A file fails when more than this share of its pickups lies outside its month."
+    )
+
+    def model_post_init(self, context: Any, /) -> None:
+        if self.last_month < self.first_month:
+            raise SettingsError(f"TAXI_LAST_MONTH {self.last_month} is before TAXI_FIRST_MONTH {self.first_month}")
+
+    @property
+    def months(self) -> tuple[Month, ...]:
+        """Every monthly partition, oldest first."""
+        return tuple(months_between(self.first_month, self.last_month))
+
+    def partition(self, month: str | Month) -> Month:
+        """Check that a month is one of the partitions. Raises MonthError naming the first and the last."""
+        parsed = Month.parse(month) if isinstance(month, str) else month
+        if not self.first_month <= parsed <= self.last_month:
+            raise MonthError(
+                f"there is no month {parsed}: the published months are {self.first_month} to {self.last_month} "
+                f"(TAXI_FIRST_MONTH, TAXI_LAST_MONTH)"
+            )
+        return parsed
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process, read once. Raises SettingsError in one line naming each bad variable."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = (f"TAXI_{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors())
+        raise SettingsError("; ".join(wrong)) from None

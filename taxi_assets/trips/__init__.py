@@ -1,0 +1,1 @@
+"""What a trip file is: its columns, its months, where it comes from. Knows no Dagster and no database."""
