@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from taxi_assets.errors import MonthError, SettingsError
 from taxi_assets.trips.months import Month, months_between
@@ -40,7 +40,7 @@ def _source_url(value: str) -> str:
     return value.rstrip("/")
 
 
-MonthSetting = Annotated[Month, BeforeValidator(_month), PlainSerializer(str)]
+MonthSetting = Annotated[Month, NoDecode, BeforeValidator(_month), PlainSerializer(str)]
 
 
 class Settings(BaseSettings):
