@@ -8,9 +8,17 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from taxi_assets.errors import MonthError, SettingsError
@@ -52,7 +60,7 @@ class Settings(BaseSettings):
 
     source_url: Annotated[str, AfterValidator(_source_url)] = Field(
         PUBLIC_RELEASE,
-        description="Where the files are: `{url}/{taxi}/{taxi}_tripdata_{YYYY-MM}.csv.gz`. http(s) or a file:// folder.",
+        description="Where the files are: `{url}/{taxi}/{taxi}_tripdata_{YYYY-MM}.csv.gz`; http(s) or file://.",
     )
     data_dir: Path = Field(
         default_factory=lambda: project_dir() / "data",
@@ -88,9 +96,11 @@ class Settings(BaseSettings):
         0.5, gt=0, le=1, description="A file fails when more than this share of its pickups lies outside its month."
     )
 
-    def model_post_init(self, context: Any, /) -> None:
+    @model_validator(mode="after")
+    def _months_in_order(self) -> Settings:
         if self.last_month < self.first_month:
             raise SettingsError(f"TAXI_LAST_MONTH {self.last_month} is before TAXI_FIRST_MONTH {self.first_month}")
+        return self
 
     @property
     def months(self) -> tuple[Month, ...]:

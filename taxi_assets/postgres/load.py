@@ -1,0 +1,222 @@
+"""A month's load: the file into a work table, then one transaction that merges it into trips and publishes staging."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from psycopg import Connection, errors, sql
+
+from taxi_assets.errors import FileError
+from taxi_assets.postgres.connection import Warehouse, statement, told_plainly
+from taxi_assets.postgres.locks import lock_table
+from taxi_assets.postgres.matching import PickupRanges, pickup_ranges
+from taxi_assets.postgres.merge import merge
+from taxi_assets.postgres.staging import publish_staging
+from taxi_assets.postgres.tables import TripTables, prepare
+from taxi_assets.postgres.work import WorkTable, fill, work_table
+from taxi_assets.settings import Settings
+from taxi_assets.trips.csvfile import TripCsv
+from taxi_assets.trips.datasets import Dataset
+from taxi_assets.trips.months import Month
+from taxi_assets.trips.source import RawFile
+
+_BYTES_PER_STREAM = 500_000
+"""Gzipped bytes that make another connection worth its start (about 10 ms)."""
+
+
+@dataclass(slots=True)
+class Load:
+    """What a month's load did. Counts are rows, times are seconds."""
+
+    filename: str
+    rows_read: int = 0
+    rows_inserted: int = 0
+    csv_bytes: int = 0
+    rows_outside_month: int = 0
+    rows_without_vendor: int = 0
+    repeated_ids: int = 0
+    staging_kept: int = 0
+    """Rows of another, unfinished load that were left beside the month in staging."""
+    total_rows: int = 0
+    """Rows in trips afterwards; negative when it is PostgreSQL's estimate."""
+    preview: list[tuple[Any, ...]] = field(default_factory=list)
+    header: tuple[str, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+    """By phase: copy, match, lock, merge, staging, commit, index."""
+
+    @property
+    def rows_matched(self) -> int:
+        return self.rows_read - self.rows_inserted
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - start
+
+
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """Loads months into a warehouse."""
+
+    warehouse: Warehouse
+    settings: Settings
+
+    def load(
+        self,
+        dataset: Dataset,
+        month: Month,
+        raw: RawFile,
+        *,
+        run_id: str = "",
+        replace: bool = False,
+        progress: Callable[[int], None] | None = None,
+    ) -> Load:
+        """Load a month: staging ends with exactly its rows, trips with those added whose id was not there.
+
+        With `replace`, rows that came from the same file before are taken out in the same transaction. All or
+        nothing: on any error both tables are as they were. `progress` is told the rows read so far.
+
+        Raises FileError for a file that does not fit, BusyError when a lock is held too long, and WarehouseError.
+        """
+        load = Load(dataset.file_name(month))
+        file = TripCsv(raw.path, dataset, max_bytes=self.settings.max_csv_mb << 20)
+        load.header = tuple(column.name for column in file.columns)
+        with ExitStack() as stack:
+            connections = self._connect(stack, f"taxi_assets {dataset.taxi} {month}", raw)
+            tables = prepare(connections[0], dataset)
+            work = stack.enter_context(work_table(connections[0], tables, month))
+            with load.timed("copy"):
+                fill(connections, work, file, progress)
+            load.rows_read, load.csv_bytes = work.rows, file.size
+            with told_plainly(f"merging {load.filename}", tables.write_grant(connections[0].info.user)):
+                ranges = self._look_at(connections[0], tables, work, month, load)
+                with ThreadPoolExecutor(1) as pool, connections[0].transaction():
+                    self._publish(pool, connections, tables, work, ranges, load, replace=replace)
+                    _record(connections[0], dataset, month, raw, load, run_id)
+            _tidy(connections[0], tables, load)
+        return load
+
+    def remove(self, dataset: Dataset, month: Month) -> int:
+        """Take out of both tables the rows that a month's file brought, in one transaction; return how many of trips.
+
+        A trip that two files hold was loaded from the first of them only, and goes with that one.
+        """
+        filename = dataset.file_name(month)
+        with self.warehouse.connect(f"taxi_assets {dataset.taxi} {month}") as connection:
+            tables = prepare(connection, dataset)
+            with (
+                told_plainly(f"removing {filename}", tables.write_grant(connection.info.user)),
+                connection.transaction(),
+            ):
+                lock_table(connection, tables.trips, "SHARE ROW EXCLUSIVE", self.settings.lock_timeout)
+                removed = delete_file(connection, tables.trips, filename)
+                delete_file(connection, tables.staging, filename)
+                connection.execute("DELETE FROM taxi_assets.loads WHERE filename = %s", [filename])
+        return removed
+
+    def _connect(self, stack: ExitStack, name: str, raw: RawFile) -> list[Connection]:
+        streams = min(self.settings.copy_streams, 1 + raw.size // _BYTES_PER_STREAM)
+        connections = [stack.enter_context(self.warehouse.connect(name)) for _ in range(streams)]
+        for connection in connections:
+            connection.execute(sql.SQL("SET work_mem = {}").format(sql.Literal(f"{self.settings.work_mem_mb}MB")))
+        return connections
+
+    def _look_at(
+        self, connection: Connection, tables: TripTables, work: WorkTable, month: Month, load: Load
+    ) -> PickupRanges:
+        """Find the month's strays, and refuse a file that is mostly strays."""
+        with load.timed("match"):
+            ranges = pickup_ranges(connection, tables, work.identifier, month)
+        load.rows_outside_month = ranges.outside
+        if ranges.outside > self.settings.max_outside_share * work.rows:
+            raise FileError(
+                f"{work.filename}: {ranges.outside / work.rows:.0%} of its pickups lie outside {month}, so it looks "
+                "like the file of another month; check the source, or raise TAXI_MAX_OUTSIDE_SHARE if it is right"
+            )
+        return ranges
+
+    def _publish(
+        self,
+        pool: ThreadPoolExecutor,
+        connections: list[Connection],
+        tables: TripTables,
+        work: WorkTable,
+        ranges: PickupRanges,
+        load: Load,
+        *,
+        replace: bool,
+    ) -> None:
+        """Merge and publish inside the open transaction of the first connection."""
+        connection = connections[0]
+        # The INSERT keeps one core busy; a second connection, where there is one, reads the month on another.
+        stats = pool.submit(_stats, connections[-1], work)
+        with load.timed("lock"):
+            lock_table(connection, tables.trips, "SHARE ROW EXCLUSIVE", self.settings.lock_timeout)
+        with load.timed("merge"):
+            if replace:
+                delete_file(connection, tables.trips, work.filename)
+            load.rows_inserted = merge(connection, tables, work.identifier, work.rows, ranges)
+        load.rows_without_vendor, load.repeated_ids, load.preview = stats.result()
+        with (
+            load.timed("staging"),
+            told_plainly(f"publishing {work.filename}", tables.staging_grant(connection.info.user)),
+        ):
+            lock_table(connection, tables.staging, "ACCESS EXCLUSIVE", self.settings.lock_timeout)
+            load.staging_kept = publish_staging(connection, tables, work)
+
+
+def delete_file(connection: Connection, table: sql.Identifier, filename: str) -> int:
+    """Delete a file's rows from a table and return how many they were."""
+    return connection.execute(
+        sql.SQL("DELETE FROM {} WHERE filename = {}").format(table, sql.Literal(filename))
+    ).rowcount
+
+
+def _stats(connection: Connection, work: WorkTable) -> tuple[int, int, list[tuple[Any, ...]]]:
+    """Rows without VendorID, repeats of ids inside the file, and the first rows."""
+    row = connection.execute(statement("stats.sql", rows=work.identifier)).fetchone()
+    preview = connection.execute(sql.SQL("SELECT * FROM {} LIMIT 5").format(work.identifier)).fetchall()
+    without_vendor, repeated = row or (0, 0)
+    return without_vendor, repeated, preview
+
+
+def _record(connection: Connection, dataset: Dataset, month: Month, raw: RawFile, load: Load, run_id: str) -> None:
+    connection.execute(
+        statement("record_load.sql").as_string(connection),
+        {
+            "filename": load.filename,
+            "taxi": dataset.taxi,
+            "month": str(month),
+            "url": raw.url,
+            "sha256": raw.sha256,
+            "etag": raw.etag,
+            "size": raw.size,
+            "rows_read": load.rows_read,
+            "rows_inserted": load.rows_inserted,
+            "rows_matched": load.rows_matched,
+            "run_id": run_id,
+        },
+    )
+
+
+def _tidy(connection: Connection, tables: TripTables, load: Load) -> None:
+    """After the commit: bring the new rows into the index, so that the next month finds its way, and count."""
+    with load.timed("index"):
+        if tables.owned:
+            # VACUUM does the same, so when it is at the table there is nothing to wait for.
+            with suppress(errors.LockNotAvailable):
+                connection.execute("SET lock_timeout = '1s'")
+                connection.execute(
+                    "SELECT brin_summarize_new_values(%s::regclass)", [tables.index.as_string(connection)]
+                )
+        query = statement("total_rows.sql", trips=sql.Literal(tables.trips.as_string(connection)), table=tables.trips)
+        row = connection.execute(query).fetchone()
+        load.total_rows = int(row[0]) if row else 0

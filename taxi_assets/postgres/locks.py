@@ -1,0 +1,58 @@
+"""Table locks with a limit, and an error that says who is in the way."""
+
+from __future__ import annotations
+
+import logging
+from typing import LiteralString
+
+from psycopg import Connection, errors, sql
+
+from taxi_assets.errors import BusyError
+
+_log = logging.getLogger(__name__)
+_PATIENCE = 3.0
+"""Seconds before a wait is worth a line in the log."""
+
+_BLOCKERS = """
+    SELECT a.pid, a.usename, a.application_name, left(a.query, 80)
+    FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
+    WHERE l.relation = ANY (
+        SELECT c.oid FROM pg_class AS c WHERE c.oid = %(table)s::regclass
+        UNION ALL SELECT i.inhrelid FROM pg_inherits AS i WHERE i.inhparent = %(table)s::regclass
+    ) AND l.granted AND l.pid <> pg_backend_pid()
+    ORDER BY a.xact_start LIMIT 1
+"""
+
+
+def lock_table(connection: Connection, table: sql.Identifier, mode: LiteralString, timeout: float) -> None:
+    """Lock a table inside the open transaction, waiting at most `timeout` seconds.
+
+    Raises BusyError naming the session that holds it.
+    """
+    if timeout <= _PATIENCE or not _try_lock(connection, table, mode, _PATIENCE):
+        blocker = _blocker(connection, table)
+        _log.warning("waiting for %s, which %s holds", table.as_string(connection), blocker)
+        if not _try_lock(connection, table, mode, timeout):
+            name = table.as_string(connection).replace('"', "")
+            raise BusyError(
+                f"{name} was locked for {timeout:g} s by {_blocker(connection, table) or blocker}; "
+                "wait for that session or end it, then run the month again (TAXI_LOCK_TIMEOUT sets the limit)"
+            )
+
+
+def _try_lock(connection: Connection, table: sql.Identifier, mode: LiteralString, timeout: float) -> bool:
+    try:
+        with connection.transaction():
+            connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(int(timeout * 1000))))
+            connection.execute(sql.SQL("LOCK TABLE {} IN {} MODE").format(table, sql.SQL(mode)))
+            return True
+    except errors.LockNotAvailable:
+        return False
+
+
+def _blocker(connection: Connection, table: sql.Identifier) -> str:
+    row = connection.execute(_BLOCKERS, {"table": table.as_string(connection)}).fetchone()
+    if row is None:
+        return "another session"
+    pid, user, application, query = row
+    return f"pid {pid} (user {user}, {application or 'no application name'}: {' '.join(str(query).split())})"

@@ -1,0 +1,3 @@
+SELECT count(*)
+FROM {rows} AS s
+WHERE EXISTS (SELECT FROM {trips} AS t WHERE t.unique_row_id = s.unique_row_id AND ({candidates}))
