@@ -222,7 +222,8 @@ def test_repeats_are_rows_of_the_previous_month(taxi: str) -> None:
 def test_repeats_of_january_are_rows_of_december() -> None:
     quirks = Quirks(repeats=0.1)
     december = {tuple(row.values()) for row in trips("green", "2019-12", FEW, quirks)}
-    assert any(tuple(row.values()) in december for row in trips("green", "2020-01", FEW, quirks))
+    repeated = [tuple(row.values()) in december for row in trips("green", "2020-01", FEW, quirks)]
+    assert share(repeated) == pytest.approx(0.1, abs=0.02)
 
 
 @both_taxis
