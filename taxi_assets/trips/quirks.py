@@ -58,4 +58,4 @@ HARD = Quirks(
     null_fares=0.01,
     swapped_nulls=0.01,
 )
-"""All that is hard on a loader, often enough to be met in a thousand rows."""
+"""All that is hard on a loader, often enough to be met in two thousand rows."""
