@@ -1,0 +1,86 @@
+"""Asset checks. The blocking ones are settled before trips is touched; the others tell a person what to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from dagster import AssetCheckEvaluation, AssetCheckSeverity, AssetCheckSpec, AssetKey, PartitionsDefinition
+
+from taxi_assets.trips.datasets import Dataset
+
+if TYPE_CHECKING:
+    from taxi_assets.postgres.load import Load
+    from taxi_assets.trips.months import Month
+
+_HEADER = "header_equals_definition"
+_ROWS = "staging_rows_equal_file"
+_OUTSIDE = "pickups_outside_month"
+_VENDOR = "rows_without_vendor"
+_REPEATED = "repeated_ids"
+_USUAL_OUTSIDE = 0.01
+_USUAL_WITHOUT_VENDOR = 0.5
+
+
+def check_specs(dataset: Dataset, partitions: PartitionsDefinition) -> list[AssetCheckSpec]:
+    """The checks of a taxi's staging table."""
+    described = {
+        _HEADER: "The file's header has exactly the definition's columns, in any order. Stops the load.",
+        _ROWS: "Staging holds as many rows as the file has data rows. Stops the load.",
+        _OUTSIDE: f"At most {_USUAL_OUTSIDE:.0%} of the pickups lie outside the file's month.",
+        _VENDOR: f"At most {_USUAL_WITHOUT_VENDOR:.0%} of the rows have no VendorID.",
+        _REPEATED: "No two rows of the file have the same id; the merge inserts such rows all the same.",
+    }
+    return [
+        AssetCheckSpec(
+            name,
+            asset=AssetKey(f"{dataset.taxi}_staging"),
+            description=description,
+            blocking=name in (_HEADER, _ROWS),
+            partitions_def=partitions,
+        )
+        for name, description in described.items()
+    ]
+
+
+def evaluate(dataset: Dataset, month: Month, load: Load) -> Iterator[AssetCheckEvaluation]:
+    """Every check of a month that was loaded, so the blocking ones have passed."""
+    reordered = load.header != dataset.header
+    shares = {
+        _OUTSIDE: (load.rows_outside_month, _USUAL_OUTSIDE),
+        _VENDOR: (load.rows_without_vendor, _USUAL_WITHOUT_VENDOR),
+        _REPEATED: (load.repeated_ids, 0.0),
+    }
+    yield _evaluation(dataset, month, _HEADER, passed=True, metadata={"columns_in_another_order": reordered})
+    yield _evaluation(dataset, month, _ROWS, passed=True, metadata={"rows": load.rows_read})
+    for name, (rows, limit) in shares.items():
+        share = rows / load.rows_read
+        yield _evaluation(dataset, month, name, passed=share <= limit, metadata={"rows": rows, "share": share})
+
+
+def failed_file(dataset: Dataset, month: Month, reason: str) -> AssetCheckEvaluation:
+    """The blocking check that a damaged or odd file fails."""
+    name = _HEADER if "header" in reason else _ROWS
+    return _evaluation(
+        dataset, month, name, passed=False, metadata={"reason": reason}, severity=AssetCheckSeverity.ERROR
+    )
+
+
+def _evaluation(
+    dataset: Dataset,
+    month: Month,
+    name: str,
+    *,
+    passed: bool,
+    metadata: dict[str, Any],
+    severity: AssetCheckSeverity = AssetCheckSeverity.WARN,
+) -> AssetCheckEvaluation:
+    return AssetCheckEvaluation(
+        asset_key=AssetKey(f"{dataset.taxi}_staging"),
+        check_name=name,
+        passed=passed,
+        metadata=metadata,
+        severity=severity,
+        blocking=name in (_HEADER, _ROWS),
+        partition=str(month),
+    )

@@ -1,0 +1,95 @@
+"""What the Dagster UI shows of an asset and of each month of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from dagster import (
+    MetadataValue,
+    TableColumn,
+    TableColumnConstraints,
+    TableRecord,
+    TableSchema,
+)
+
+from taxi_assets.trips.datasets import Column, Dataset
+
+if TYPE_CHECKING:
+    from taxi_assets.postgres.load import Load
+    from taxi_assets.trips.source import RawFile
+
+Metadata = Mapping[str, Any]
+
+
+def table_schema(columns: tuple[Column, ...]) -> TableSchema:
+    """The columns with PostgreSQL types and descriptions."""
+    return TableSchema(
+        [
+            TableColumn(
+                column.sql_name,
+                column.postgres,
+                description=column.description,
+                constraints=TableColumnConstraints(nullable=True),
+            )
+            for column in columns
+        ]
+    )
+
+
+def table_definition(dataset: Dataset, table: str) -> Metadata:
+    """Of the asset itself: the table's name and columns."""
+    return {"dagster/table_name": f"public.{table}", "dagster/column_schema": table_schema(dataset.table_columns)}
+
+
+def raw_metadata(raw: RawFile) -> Metadata:
+    """Of a month's raw file."""
+    return {
+        "url": MetadataValue.url(raw.url) if raw.url.startswith("http") else raw.url,
+        "path": MetadataValue.path(str(raw.path)),
+        "bytes": raw.size,
+        "sha256": raw.sha256,
+        "etag": raw.etag or "none",
+        "reused": not raw.fetched,
+        **({"note": raw.note} if raw.note else {}),
+    }
+
+
+def staging_metadata(load: Load, dataset: Dataset) -> Metadata:
+    """Of a month in the staging table."""
+    return {
+        "dagster/partition_row_count": load.rows_read,
+        "rows_read": load.rows_read,
+        "csv_bytes": load.csv_bytes,
+        "rows_per_second": round(load.rows_read / max(load.seconds["copy"], 1e-6)),
+        "preview": _preview(load, dataset),
+        **({"rows_kept_of_an_unfinished_load": load.staging_kept} if load.staging_kept else {}),
+    }
+
+
+def trips_metadata(load: Load) -> Metadata:
+    """Of a month in the trips table, with where the time went."""
+    total = {"total_rows_estimate": -load.total_rows} if load.total_rows < 0 else {"total_rows": load.total_rows}
+    return {
+        "dagster/partition_row_count": load.rows_read,
+        "rows_read": load.rows_read,
+        "rows_inserted": load.rows_inserted,
+        "rows_matched": load.rows_matched,
+        **total,
+        "file": load.filename,
+        **{f"seconds_{phase}": round(seconds, 3) for phase, seconds in load.seconds.items()},
+    }
+
+
+def _preview(load: Load, dataset: Dataset) -> MetadataValue[Any]:
+    names = [column.sql_name for column in dataset.table_columns]
+    return MetadataValue.table(
+        records=[
+            TableRecord({name: _cell(value) for name, value in zip(names, row, strict=True)}) for row in load.preview
+        ],
+        schema=table_schema(dataset.table_columns),
+    )
+
+
+def _cell(value: Any) -> str | int | float | bool | None:
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)

@@ -1,0 +1,173 @@
+"""The PostgreSQL assets of a taxi: raw CSV, staging, trips, in one `multi_asset` that works month by month.
+
+Separate assets over a range of months would skip every later month of staging when one raw file fails, and a result
+returned for a range counts for all of it. Here each month reports itself, and a failed one does not stop the rest.
+"""
+
+from collections.abc import Iterator
+
+from dagster import (
+    AssetCheckEvaluation,
+    AssetExecutionContext,
+    AssetKey,
+    AssetMaterialization,
+    AssetsDefinition,
+    AssetSpec,
+    BackfillPolicy,
+    Failure,
+    multi_asset,
+)
+
+from taxi_assets.assets.checks import check_specs, evaluate, failed_file
+from taxi_assets.assets.metadata import Metadata, raw_metadata, staging_metadata, table_definition, trips_metadata
+from taxi_assets.assets.partitions import monthly_partitions
+from taxi_assets.assets.request import requested_months, run_labels
+from taxi_assets.errors import FileError, MonthError, TaxiAssetsError
+from taxi_assets.settings import Settings
+from taxi_assets.trips.datasets import Dataset
+from taxi_assets.trips.months import Month
+
+CODE_VERSION = "1"
+GROUP = "postgres"
+OWNERS = ["team:taxi_assets"]
+RELEASE = AssetKey("nyc_tlc_release")
+
+MonthEvent = AssetMaterialization | AssetCheckEvaluation
+"""What a month tells Dagster, as soon as it is so."""
+
+
+def release_asset(settings: Settings) -> AssetSpec:
+    """The published files, which others make."""
+    return AssetSpec(
+        RELEASE,
+        description="Trip files by month, `{taxi}/{taxi}_tripdata_{YYYY-MM}.csv.gz`, as published by NYC TLC.",
+        group_name="source",
+        kinds={"csv", "http"},
+        partitions_def=monthly_partitions(settings),
+        metadata={"url": settings.source_url},
+    )
+
+
+def postgres_assets(dataset: Dataset, settings: Settings) -> AssetsDefinition:
+    """A taxi's three assets."""
+    partitions = monthly_partitions(settings)
+
+    @multi_asset(
+        name=f"{dataset.taxi}_postgres",
+        specs=_specs(dataset),
+        check_specs=check_specs(dataset, partitions),
+        partitions_def=partitions,
+        backfill_policy=BackfillPolicy.single_run(),
+        can_subset=True,
+    )
+    def load_months(context: AssetExecutionContext) -> Iterator[MonthEvent]:
+        yield from _run_months(context, dataset, settings)
+
+    return load_months
+
+
+def _specs(dataset: Dataset) -> list[AssetSpec]:
+    taxi = dataset.taxi
+    raw, staging, trips = (AssetKey(f"{taxi}_{name}") for name in ("raw_csv", "staging", "trips"))
+    described = [
+        (raw, [RELEASE], {"csv"}, f"A month's {taxi} trips as published, verified and kept gzipped on the disk.", {}),
+        (
+            staging,
+            [raw],
+            {"postgres", "table"},
+            f"`public.{dataset.staging_table}`: the {taxi} month loaded last, with row id and file name.",
+            table_definition(dataset, dataset.staging_table),
+        ),
+        (
+            trips,
+            [staging],
+            {"postgres", "table"},
+            f"`public.{dataset.table}`: all {taxi} trips, each file's new ids merged in.",
+            table_definition(dataset, dataset.table),
+        ),
+    ]
+    return [
+        AssetSpec(
+            key,
+            deps=deps,
+            description=description,
+            group_name=GROUP,
+            owners=OWNERS,
+            kinds=kinds,
+            code_version=CODE_VERSION,
+            metadata=metadata,
+            tags={"taxi": taxi},
+            skippable=True,  # months report themselves; the step returns nothing
+        )
+        for key, deps, kinds, description, metadata in described
+    ]
+
+
+def _run_months(context: AssetExecutionContext, dataset: Dataset, settings: Settings) -> Iterator[MonthEvent]:
+    """Load the months the run asks for, oldest first; at the end fail naming those that failed."""
+    try:
+        months = requested_months(context.run.tags, dataset, settings)
+    except MonthError as error:
+        raise Failure(str(error), allow_retries=False) from None
+    context.instance.add_run_tags(context.run_id, run_labels(dataset, months))
+    if context.instance.is_ephemeral:
+        context.log.warning("DAGSTER_HOME is not set: this run is not recorded, and the UI will not show it")
+    failures: dict[Month, TaxiAssetsError] = {}
+    for month in months:
+        try:
+            yield from _MonthRun(context, dataset, settings, month).run()
+        except TaxiAssetsError as error:
+            context.log.error(f"{dataset.taxi} {month} failed: {error}")
+            failures[month] = error
+    if failures and len(months) == 1:
+        raise Failure(str(failures[months[0]]), allow_retries=False)
+    if failures:
+        named = "; ".join(f"{month}: {error}" for month, error in failures.items())
+        raise Failure(
+            f"{len(failures)} of {len(months)} {dataset.taxi} months failed, the others are loaded. {named}",
+            allow_retries=False,
+        )
+
+
+class _MonthRun:
+    """One month's work inside a run, and the events that tell of it."""
+
+    def __init__(self, context: AssetExecutionContext, dataset: Dataset, settings: Settings, month: Month) -> None:
+        self.context = context
+        self.dataset = dataset
+        self.settings = settings
+        self.month = month
+
+    def run(self) -> Iterator[MonthEvent]:
+        """Load the month, or only fetch its file when nothing else is selected. Raises TaxiAssetsError."""
+        # Imported here: the definitions are loaded by every Dagster process, the drivers only where they work.
+        from taxi_assets.postgres.connection import Warehouse
+        from taxi_assets.postgres.load import Loader
+        from taxi_assets.trips.source import Source
+
+        source = Source.from_settings(self.settings)
+        raw = source.fetch(self.dataset, self.month)
+        if raw.note:
+            self.context.log.warning(raw.note)
+        yield self._materialized("raw_csv", raw_metadata(raw))
+        if self.context.selected_asset_keys <= {AssetKey(f"{self.dataset.taxi}_raw_csv")}:
+            return
+        loader = Loader(Warehouse.from_settings(self.settings), self.settings)
+        try:
+            load = loader.load(self.dataset, self.month, raw, run_id=self.context.run_id)
+        except FileError as error:
+            yield failed_file(self.dataset, self.month, str(error))
+            source.discard(self.dataset, self.month)  # so that a repaired file is fetched next time
+            raise
+        yield self._materialized("staging", staging_metadata(load, self.dataset))
+        yield from evaluate(self.dataset, self.month, load)
+        yield self._materialized("trips", trips_metadata(load))
+        self.context.log.info(
+            "%s: %d rows read, %d inserted, %d already there",
+            load.filename, load.rows_read, load.rows_inserted, load.rows_matched,
+        )  # fmt: skip
+        if not self.settings.keep_raw:
+            source.discard(self.dataset, self.month)
+
+    def _materialized(self, asset: str, metadata: Metadata) -> AssetMaterialization:
+        return AssetMaterialization(f"{self.dataset.taxi}_{asset}", metadata=dict(metadata), partition=str(self.month))

@@ -1,0 +1,45 @@
+"""Which months a run was asked for. Read from the run's tags and checked before anything else happens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from taxi_assets.errors import MonthError
+from taxi_assets.settings import Settings
+from taxi_assets.trips.datasets import Dataset
+from taxi_assets.trips.months import Month, months_between
+
+PARTITION_TAG = "dagster/partition"
+RANGE_START_TAG = "dagster/asset_partition_range_start"
+RANGE_END_TAG = "dagster/asset_partition_range_end"
+
+
+def requested_months(tags: Mapping[str, str], dataset: Dataset, settings: Settings) -> tuple[Month, ...]:
+    """The months of a run, oldest first.
+
+    Dagster itself looks at an unknown partition key only after the asset's body has run, so the tag is read here.
+    Raises MonthError naming the command that works.
+    """
+    single, start, end = (tags.get(tag) for tag in (PARTITION_TAG, RANGE_START_TAG, RANGE_END_TAG))
+    try:
+        if single:
+            return (settings.partition(single),)
+        if start and end:
+            return tuple(months_between(settings.partition(start), settings.partition(end)))
+    except MonthError as error:
+        raise MonthError(f"{error}; {_working_command(dataset, settings)}") from None
+    raise MonthError(f"this run names no month; {_working_command(dataset, settings)}")
+
+
+def run_labels(dataset: Dataset, months: tuple[Month, ...]) -> dict[str, str]:
+    """The labels that the flow sets: `file` and `taxi`. A range of months has `first..last` as its file."""
+    names = [dataset.file_name(month) for month in (months[0], months[-1])]
+    return {"file": names[0] if len(months) == 1 else "..".join(names), "taxi": dataset.taxi}
+
+
+def _working_command(dataset: Dataset, settings: Settings) -> str:
+    tags = f'{{"{PARTITION_TAG}": "{settings.first_month}"}}'
+    return (
+        f"try: dagster job execute -m taxi_assets.definitions -j {dataset.taxi}_postgres_taxi --tags '{tags}'"
+        f", or: taxi-assets backfill {dataset.taxi} --from {settings.first_month} --to {settings.first_month}"
+    )

@@ -1,0 +1,1 @@
+"""Jobs, schedules, sensors, backfills: Kestra's semantics in Dagster's terms."""

@@ -1,0 +1,30 @@
+"""Everything Dagster loads, put together in one place."""
+
+from __future__ import annotations
+
+import warnings
+
+from dagster import BetaWarning, Definitions, PreviewWarning, SupersessionWarning, in_process_executor
+
+from taxi_assets.settings import Settings, get_settings
+from taxi_assets.trips.datasets import DATASETS
+
+# Dagster marks some of what the definitions use as beta, preview or superseded: for us to follow, not for users.
+for _category in (BetaWarning, PreviewWarning, SupersessionWarning):
+    warnings.filterwarnings("ignore", category=_category)
+
+from taxi_assets.assets.postgres import postgres_assets, release_asset  # noqa: E402
+from taxi_assets.automation.jobs import postgres_job  # noqa: E402
+
+
+def build_defs(settings: Settings) -> Definitions:
+    """The definitions for given settings: production, tests and the shell use the same."""
+    assets = {taxi: postgres_assets(dataset, settings) for taxi, dataset in DATASETS.items()}
+    return Definitions(
+        assets=[release_asset(settings), *assets.values()],
+        jobs=[postgres_job(dataset, assets[taxi]) for taxi, dataset in DATASETS.items()],
+        executor=in_process_executor,
+    )
+
+
+defs = build_defs(get_settings())
