@@ -96,6 +96,12 @@ class Settings(BaseSettings):
         0.5, gt=0, le=1, description="A file fails when more than this share of its pickups lies outside its month."
     )
 
+    dagster_home: Path | None = Field(
+        None,
+        validation_alias="DAGSTER_HOME",
+        description="Dagster's own storage of runs and events; a folder in the data folder if not set.",
+    )
+
     @model_validator(mode="after")
     def _months_in_order(self) -> Settings:
         if self.last_month < self.first_month:
@@ -106,6 +112,11 @@ class Settings(BaseSettings):
     def months(self) -> tuple[Month, ...]:
         """Every monthly partition, oldest first."""
         return tuple(months_between(self.first_month, self.last_month))
+
+    @property
+    def generated_dir(self) -> Path:
+        """Mirror of generated months, for use where the source cannot be reached."""
+        return self.data_dir / "generated"
 
     def partition(self, month: str | Month) -> Month:
         """Check that a month is one of the partitions. Raises MonthError naming the first and the last."""
@@ -124,5 +135,9 @@ def get_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        wrong = (f"TAXI_{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors())
+        wrong = (f"{_variable(str(e['loc'][0]))}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors())
         raise SettingsError("; ".join(wrong)) from None
+
+
+def _variable(field: str) -> str:
+    return field if field.isupper() else f"TAXI_{field.upper()}"

@@ -21,7 +21,7 @@ from dagster import (
 from taxi_assets.assets.checks import check_specs, evaluate, failed_file
 from taxi_assets.assets.metadata import Metadata, raw_metadata, staging_metadata, table_definition, trips_metadata
 from taxi_assets.assets.partitions import monthly_partitions
-from taxi_assets.assets.request import requested_months, run_labels
+from taxi_assets.assets.request import REPLACE_TAG, requested_months, run_labels
 from taxi_assets.errors import FileError, MonthError, TaxiAssetsError
 from taxi_assets.settings import Settings
 from taxi_assets.trips.datasets import Dataset
@@ -154,7 +154,8 @@ class _MonthRun:
             return
         loader = Loader(Warehouse.from_settings(self.settings), self.settings)
         try:
-            load = loader.load(self.dataset, self.month, raw, run_id=self.context.run_id)
+            replace = self.context.run.tags.get(REPLACE_TAG) == "true"
+            load = loader.load(self.dataset, self.month, raw, run_id=self.context.run_id, replace=replace)
         except FileError as error:
             yield failed_file(self.dataset, self.month, str(error))
             source.discard(self.dataset, self.month)  # so that a repaired file is fetched next time

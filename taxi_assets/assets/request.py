@@ -12,6 +12,8 @@ from taxi_assets.trips.months import Month, months_between
 PARTITION_TAG = "dagster/partition"
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
+REPLACE_TAG = "taxi_assets/replace"
+"""Set to `true` on a run whose months replace what their files brought before."""
 
 
 def requested_months(tags: Mapping[str, str], dataset: Dataset, settings: Settings) -> tuple[Month, ...]:

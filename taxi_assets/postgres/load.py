@@ -16,6 +16,7 @@ from taxi_assets.postgres.connection import Warehouse, statement, told_plainly
 from taxi_assets.postgres.locks import lock_table
 from taxi_assets.postgres.matching import PickupRanges, pickup_ranges
 from taxi_assets.postgres.merge import merge
+from taxi_assets.postgres.records import LoadRecord, loaded_from, write_record
 from taxi_assets.postgres.staging import publish_staging
 from taxi_assets.postgres.tables import TripTables, prepare
 from taxi_assets.postgres.work import WorkTable, fill, work_table
@@ -87,7 +88,7 @@ class Loader:
         Raises FileError for a file that does not fit, BusyError when a lock is held too long, and WarehouseError.
         """
         load = Load(dataset.file_name(month))
-        file = TripCsv(raw.path, dataset, max_bytes=self.settings.max_csv_mb << 20)
+        file = TripCsv(raw.path, dataset, max_bytes=self.settings.max_csv_mb * 1_000_000)
         load.header = tuple(column.name for column in file.columns)
         with ExitStack() as stack:
             connections = self._connect(stack, f"taxi_assets {dataset.taxi} {month}", raw)
@@ -98,9 +99,10 @@ class Loader:
             load.rows_read, load.csv_bytes = work.rows, file.size
             with told_plainly(f"merging {load.filename}", tables.write_grant(connections[0].info.user)):
                 ranges = self._look_at(connections[0], tables, work, month, load)
+                replace = replace or self._replaces_generated(connections[0], load.filename, raw)
                 with ThreadPoolExecutor(1) as pool, connections[0].transaction():
                     self._publish(pool, connections, tables, work, ranges, load, replace=replace)
-                    _record(connections[0], dataset, month, raw, load, run_id)
+                    write_record(connections[0], _record(dataset, month, raw, load, run_id))
             _tidy(connections[0], tables, load)
         return load
 
@@ -142,6 +144,12 @@ class Loader:
                 "like the file of another month; check the source, or raise TAXI_MAX_OUTSIDE_SHARE if it is right"
             )
         return ranges
+
+    def _replaces_generated(self, connection: Connection, filename: str, raw: RawFile) -> bool:
+        """Whether the month's rows so far were generated ones and now come from elsewhere: the two must not mix."""
+        generated = self.settings.generated_dir.as_uri()
+        before = loaded_from(connection, filename)
+        return before is not None and before.startswith(generated) and not raw.url.startswith(generated)
 
     def _publish(
         self,
@@ -188,22 +196,19 @@ def _stats(connection: Connection, work: WorkTable) -> tuple[int, int, list[tupl
     return without_vendor, repeated, preview
 
 
-def _record(connection: Connection, dataset: Dataset, month: Month, raw: RawFile, load: Load, run_id: str) -> None:
-    connection.execute(
-        statement("record_load.sql").as_string(connection),
-        {
-            "filename": load.filename,
-            "taxi": dataset.taxi,
-            "month": str(month),
-            "url": raw.url,
-            "sha256": raw.sha256,
-            "etag": raw.etag,
-            "size": raw.size,
-            "rows_read": load.rows_read,
-            "rows_inserted": load.rows_inserted,
-            "rows_matched": load.rows_matched,
-            "run_id": run_id,
-        },
+def _record(dataset: Dataset, month: Month, raw: RawFile, load: Load, run_id: str) -> LoadRecord:
+    return LoadRecord(
+        filename=load.filename,
+        taxi=dataset.taxi,
+        month=str(month),
+        url=raw.url,
+        sha256=raw.sha256,
+        etag=raw.etag,
+        bytes=raw.size,
+        rows_read=load.rows_read,
+        rows_inserted=load.rows_inserted,
+        rows_matched=load.rows_matched,
+        run_id=run_id,
     )
 
 

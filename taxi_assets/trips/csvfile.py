@@ -114,7 +114,7 @@ class TripCsv:
                     self.size += len(block)
                     if self.size > self._max_bytes:
                         raise self._error(
-                            f"unpacks to more than {self._max_bytes >> 20} MB",
+                            f"unpacks to more than {self._max_bytes // 1_000_000} MB",
                             "if it is meant to be that large, raise TAXI_MAX_CSV_MB",
                         )
                     yield block

@@ -1,7 +1,7 @@
 INSERT INTO taxi_assets.loads AS l (
     filename, taxi, month, url, sha256, etag, bytes, rows_read, rows_inserted, rows_matched, run_id
 ) VALUES (
-    %(filename)s, %(taxi)s, %(month)s, %(url)s, %(sha256)s, %(etag)s, %(size)s, %(rows_read)s, %(rows_inserted)s,
+    %(filename)s, %(taxi)s, %(month)s, %(url)s, %(sha256)s, %(etag)s, %(bytes)s, %(rows_read)s, %(rows_inserted)s,
     %(rows_matched)s, %(run_id)s
 )
 ON CONFLICT (filename) DO UPDATE SET

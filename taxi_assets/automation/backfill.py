@@ -1,0 +1,78 @@
+"""Months in order, each a Dagster run of its own, all in this process: what `taxi-assets backfill` does.
+
+A run process costs seconds before it does anything; in one process a run costs half a second.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from dagster import AssetKey, DagsterInstance, ExecuteInProcessResult, JobDefinition
+
+from taxi_assets.trips.datasets import Dataset
+from taxi_assets.trips.months import Month
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True, slots=True)
+class MonthResult:
+    """What came of one month's run. Counts are rows; they are 0 when the month failed."""
+
+    dataset: Dataset
+    month: Month
+    run_id: str
+    seconds: float
+    rows_read: int = 0
+    rows_inserted: int = 0
+    rows_matched: int = 0
+    error: str | None = None
+    """Why the month failed, in one line."""
+
+    @property
+    def succeeded(self) -> bool:
+        return self.error is None
+
+
+def backfill(
+    job: JobDefinition,
+    dataset: Dataset,
+    months: Sequence[Month],
+    instance: DagsterInstance,
+    tags: Mapping[str, str] | None = None,
+) -> Iterator[MonthResult]:
+    """Run the job for each month in the given order; a failed month does not stop the rest."""
+    for month in months:
+        start = time.perf_counter()
+        result = job.execute_in_process(
+            partition_key=str(month), instance=instance, tags=dict(tags or {}), run_config=_QUIET, raise_on_error=False
+        )
+        yield _month_result(dataset, month, result, time.perf_counter() - start)
+
+
+def _month_result(dataset: Dataset, month: Month, result: ExecuteInProcessResult, seconds: float) -> MonthResult:
+    if not result.success:
+        return MonthResult(dataset, month, result.run_id, seconds, error=_reason(result))
+    trips = AssetKey(f"{dataset.taxi}_trips")
+    (metadata,) = (
+        event.materialization.metadata
+        for event in result.get_asset_materialization_events()
+        if event.asset_key == trips
+    )
+    read, inserted, matched = (
+        int(str(metadata[name].value)) for name in ("rows_read", "rows_inserted", "rows_matched")
+    )
+    return MonthResult(dataset, month, result.run_id, seconds, read, inserted, matched)
+
+
+def _reason(result: ExecuteInProcessResult) -> str:
+    """The description of the failure that ended the run."""
+    for event in result.all_events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            if data.user_failure_data and data.user_failure_data.description:
+                return data.user_failure_data.description
+            return " ".join((data.error_display_string or "unknown").split())[:300]
+    return f"run {result.run_id} failed before its first step"

@@ -1,0 +1,34 @@
+"""`taxi-assets`: what a person does from a shell. One module per group of commands."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from taxi_assets.cli.backfill import backfill
+from taxi_assets.cli.db import db_app
+from taxi_assets.cli.demo import demo
+from taxi_assets.cli.init import init
+from taxi_assets.cli.month import clean, month_app
+from taxi_assets.errors import TaxiAssetsError
+
+app = typer.Typer(
+    help="NYC taxi trips as monthly Dagster assets.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+app.command()(backfill)
+app.command()(clean)
+app.command()(demo)
+app.command()(init)
+app.add_typer(db_app, name="db")
+app.add_typer(month_app, name="month")
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one line and exit status 1."""
+    try:
+        app()
+    except TaxiAssetsError as error:
+        Console(stderr=True, highlight=False).print(f"[red]error:[/red] {error}", soft_wrap=True)
+        sys.exit(1)

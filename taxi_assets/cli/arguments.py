@@ -1,0 +1,31 @@
+"""Arguments that several commands take, checked as soon as they are given."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from taxi_assets.errors import MonthError
+from taxi_assets.settings import get_settings
+from taxi_assets.trips.datasets import DATASETS, Dataset, dataset
+from taxi_assets.trips.months import Month
+
+
+def _taxi(text: str) -> Dataset:
+    try:
+        return dataset(text)
+    except MonthError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def partition(text: str) -> Month:
+    """A month that is one of the partitions."""
+    try:
+        return get_settings().partition(text)
+    except MonthError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+Taxi = Annotated[Dataset, typer.Argument(parser=_taxi, metavar="TAXI", help=" or ".join(DATASETS))]
+PartitionMonth = Annotated[Month, typer.Argument(parser=partition, metavar="MONTH", help="YYYY-MM")]

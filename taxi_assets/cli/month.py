@@ -1,0 +1,70 @@
+"""`taxi-assets month` and `taxi-assets clean`: taking months out again, and their raw files off the disk."""
+
+from __future__ import annotations
+
+import typer
+
+from taxi_assets.cli.arguments import PartitionMonth, Taxi
+from taxi_assets.postgres.connection import Warehouse
+from taxi_assets.postgres.load import Loader
+from taxi_assets.postgres.records import loaded_files
+from taxi_assets.settings import get_settings
+from taxi_assets.trips.datasets import DATASETS
+from taxi_assets.trips.months import Month
+from taxi_assets.trips.raw_folder import verified_record
+from taxi_assets.trips.source import Source
+
+month_app = typer.Typer(help="Take a month out of the tables, or put the source's present file in its place.")
+
+
+@month_app.command()
+def remove(taxi: Taxi, month: PartitionMonth) -> None:
+    """Delete the rows that a month's file brought, from trips and staging, in one transaction."""
+    from dagster import AssetKey
+
+    from taxi_assets.automation.instance import open_instance
+
+    settings = get_settings()
+    removed = Loader(Warehouse.from_settings(settings), settings).remove(taxi, month)
+    with open_instance(settings) as instance:
+        for asset in ("staging", "trips"):
+            instance.wipe_asset_partitions(AssetKey(f"{taxi.taxi}_{asset}"), [str(month)])
+    typer.echo(f"{taxi.file_name(month)}: {removed:,} rows removed from public.{taxi.table}")
+
+
+@month_app.command()
+def replace(taxi: Taxi, month: PartitionMonth) -> None:
+    """Fetch a month again and put it in the place of what its file brought before, in one transaction."""
+    from taxi_assets.assets.request import REPLACE_TAG
+    from taxi_assets.automation.backfill import backfill
+    from taxi_assets.automation.instance import open_instance
+    from taxi_assets.cli.show import follow, print_results
+    from taxi_assets.definitions import defs
+
+    settings = get_settings()
+    with open_instance(settings) as instance:
+        job = defs.resolve_job_def(f"{taxi.taxi}_postgres_taxi")
+        results = follow(backfill(job, taxi, [month], instance, {REPLACE_TAG: "true"}), 1, taxi.taxi)
+    print_results(results)
+    if not results[0].succeeded:
+        raise typer.Exit(1)
+
+
+def clean() -> None:
+    """Remove the raw files of months that are merged, as the flow purges its own."""
+    settings = get_settings()
+    source = Source.from_settings(settings)
+    with Warehouse.from_settings(settings).connect() as connection:
+        loaded = loaded_files(connection)
+    freed = count = 0
+    for record in loaded:
+        dataset, month = DATASETS[record.taxi], Month.parse(record.month)
+        path = source.path_of(dataset, month)
+        kept = verified_record(path)
+        if kept is not None and kept.sha256 == record.sha256:
+            freed += path.stat().st_size
+            count += 1
+            source.discard(dataset, month)
+    typer.echo(
+        f"{count} raw files removed, {freed / 1e6:.1f} MB" if count else "no raw file of a merged month is on the disk"
+    )

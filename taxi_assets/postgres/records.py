@@ -1,0 +1,47 @@
+"""The load records: for each file what its last load held and added, and by which run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from psycopg import Connection
+from psycopg.rows import class_row
+
+from taxi_assets.postgres.connection import statement
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRecord:
+    """A row of `taxi_assets.loads` but for its time."""
+
+    filename: str
+    taxi: str
+    month: str
+    url: str
+    sha256: str
+    etag: str | None
+    bytes: int
+    rows_read: int
+    rows_inserted: int
+    rows_matched: int
+    run_id: str
+
+
+def write_record(connection: Connection, record: LoadRecord) -> None:
+    """Record a load inside the transaction that publishes it."""
+    values = {name: getattr(record, name) for name in LoadRecord.__slots__}
+    connection.execute(statement("record_load.sql").as_string(connection), values)
+
+
+def loaded_files(connection: Connection) -> list[LoadRecord]:
+    """The record of every file that is in, by name; empty when nothing was ever loaded."""
+    if connection.execute("SELECT to_regclass('taxi_assets.loads')").fetchone() == (None,):
+        return []
+    with connection.cursor(row_factory=class_row(LoadRecord)) as cursor:
+        return cursor.execute(statement("loaded_files.sql")).fetchall()
+
+
+def loaded_from(connection: Connection, filename: str) -> str | None:
+    """The URL that a file was last loaded from."""
+    row = connection.execute("SELECT url FROM taxi_assets.loads WHERE filename = %s", [filename]).fetchone()
+    return str(row[0]) if row else None

@@ -1,0 +1,3 @@
+SELECT filename, taxi, month, url, sha256, etag, bytes, rows_read, rows_inserted, rows_matched, run_id
+FROM taxi_assets.loads
+ORDER BY filename
