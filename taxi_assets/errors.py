@@ -19,12 +19,20 @@ class SourceError(TaxiAssetsError):
     """The source of the files cannot be reached, or gave something that is not the file."""
 
 
+class UnreachableError(SourceError):
+    """The source does not answer, or only with faults of its own, however often it is asked."""
+
+
 class NotPublishedError(SourceError):
     """The source answers, and has no file for the month."""
 
 
 class FileError(TaxiAssetsError):
     """A trip file that is not what it should be: damaged, wrong header, or a value that does not fit its column."""
+
+
+class DiskError(TaxiAssetsError):
+    """A file cannot be written: the disk is full, or the folder refuses."""
 
 
 class WarehouseError(TaxiAssetsError):
