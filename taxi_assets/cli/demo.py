@@ -42,7 +42,7 @@ def demo() -> None:
     console.print(
         "\nThe database       taxi-assets db url      (for psql, pgAdmin, DBeaver …)"
         "\nThe Dagster UI     dagster dev             then open http://127.0.0.1:3000"
-        "\nMore months        taxi-assets backfill green --from 2020-06 --to 2020-09"
+        "\nMore real months   taxi-assets backfill green --from 2020-06 --to 2020-09"
         "\nStop the database  taxi-assets db stop"
         "\n\nThese commands are in .venv/bin: type `. .venv/bin/activate` once, or put .venv/bin/ before them.",
         soft_wrap=True,

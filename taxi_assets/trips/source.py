@@ -141,7 +141,7 @@ class Source:
     def _origin(self) -> Origin:
         if self._is_folder:
             return FolderOrigin(self._url)
-        from taxi_assets.trips.origin_http import HttpOrigin  # noqa: PLC0415 - httpx takes 0.2 s to import
+        from taxi_assets.trips.origin_http import HttpOrigin
 
         return HttpOrigin(self._url, self._login, timeout=self._timeout, attempts=self._attempts, backoff=self._backoff)
 
