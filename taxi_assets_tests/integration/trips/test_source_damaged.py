@@ -58,7 +58,9 @@ def test_bad_body_leaves_the_older_copy(source: MakeSource, folder: Path) -> Non
     assert left_in(folder) == [NAME, f"{NAME}.json"]
 
 
-@pytest.mark.parametrize("body", [GOOD + GOOD, gzip.compress(CSV) * 3, gzip.compress(b"")])
+@pytest.mark.parametrize(
+    "body", [GOOD + GOOD, gzip.compress(CSV) * 3, gzip.compress(b"")], ids=["two", "three", "one, empty"]
+)
 def test_members_after_one_another_are_one_file(source: MakeSource, body: bytes) -> None:
     with serving(lambda answer: answer.whole(body)) as web:
         assert source(web.url).fetch(GREEN, APRIL).path.read_bytes() == body
