@@ -137,13 +137,11 @@ class KestraClient:
         doing = f"reading the log of execution {execution_id}"
         return self._transport.read(_LOGS, "GET", "logs", execution_id, params={"minLevel": "WARN"}, doing=doing)
 
-    def trigger(self, namespace: str, flow_id: str, trigger_id: str) -> Trigger:
-        """The state of a trigger. Raises KestraError when the flow has none of that name."""
+    def trigger(self, namespace: str, flow_id: str, trigger_id: str) -> Trigger | None:
+        """The state of a trigger; None when the flow has none of that name, or was deployed a moment ago."""
         doing = f"reading the triggers of {namespace}.{flow_id}"
-        for trigger in self._transport.read(_TRIGGERS, "GET", "triggers", namespace, flow_id, doing=doing).results:
-            if trigger.trigger_id == trigger_id:
-                return trigger
-        raise KestraError(f"flow {namespace}.{flow_id} has no trigger {trigger_id} at {self.url}")
+        triggers = self._transport.read(_TRIGGERS, "GET", "triggers", namespace, flow_id, doing=doing).results
+        return next((trigger for trigger in triggers if trigger.trigger_id == trigger_id), None)
 
     def backfill(
         self,
@@ -160,7 +158,10 @@ class KestraClient:
         Refuses when one is under way: a second one makes Kestra lose the schedule's return point.
         """
         name = f"{namespace}.{flow_id}.{trigger_id}"
-        if self.trigger(namespace, flow_id, trigger_id).backfill is not None:
+        state = self.trigger(namespace, flow_id, trigger_id)
+        if state is None:
+            raise KestraError(f"flow {namespace}.{flow_id} has no trigger {trigger_id} at {self.url}")
+        if state.backfill is not None:
             raise KestraError(f"trigger {name} is in a backfill already: wait for its end or delete it")
         body = {
             "namespace": namespace,

@@ -6,9 +6,9 @@ Ids of flows, inputs, variables, tasks and triggers are those of the course flow
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
-from taxi_assets.kestra import postgres_sql
+from taxi_assets.kestra import postgres_sql, task_types
 from taxi_assets.kestra.documents import FlowDocument
 from taxi_assets.kestra.target import Target
 from taxi_assets.settings import Settings
@@ -17,14 +17,8 @@ from taxi_assets.trips.datasets import DATASETS, Dataset
 MANUAL_FLOW = "04_postgres_taxi"
 SCHEDULED_FLOW = "05_postgres_taxi_scheduled"
 
-QUERIES = "io.kestra.plugin.jdbc.postgresql.Queries"
-COPY_IN = "io.kestra.plugin.jdbc.postgresql.CopyIn"
-LABELS = "io.kestra.plugin.core.execution.Labels"
-COMMANDS = "io.kestra.plugin.scripts.shell.Commands"
-IF = "io.kestra.plugin.core.flow.If"
-PURGE = "io.kestra.plugin.core.storage.PurgeCurrentExecutionFiles"
-
-Task = dict[str, Any]
+Task: TypeAlias = dict[str, Any]
+"""A task, an input or a trigger: a mapping with an id and a type."""
 
 
 def manual(settings: Settings, target: Target) -> FlowDocument:
@@ -91,7 +85,7 @@ def _tasks() -> list[Task]:
 def _set_label() -> Task:
     return {
         "id": "set_label",
-        "type": LABELS,
+        "type": task_types.LABELS,
         "labels": {"file": postgres_sql.FILE, "taxi": "{{inputs.taxi}}"},
     }
 
@@ -101,7 +95,7 @@ def _extract() -> Task:
     # Two commands, not a pipe: /bin/sh may lack pipefail, and a missing file would show as a damaged archive.
     return {
         "id": "extract",
-        "type": COMMANDS,
+        "type": task_types.COMMANDS,
         "outputFiles": ["*.csv"],
         "taskRunner": {"type": "io.kestra.plugin.core.runner.Process"},
         "commands": [
@@ -115,7 +109,7 @@ def _extract() -> Task:
 def _if_taxi(dataset: Dataset) -> Task:
     return {
         "id": f"if_{dataset.taxi}_taxi",
-        "type": IF,
+        "type": task_types.IF,
         "condition": f"{{{{inputs.taxi == '{dataset.taxi}'}}}}",
         "then": [
             _queries(dataset, "create_table", postgres_sql.create_table(dataset, postgres_sql.TABLE)),
@@ -129,13 +123,13 @@ def _if_taxi(dataset: Dataset) -> Task:
 
 
 def _queries(dataset: Dataset, name: str, sql: str) -> Task:
-    return {"id": f"{dataset.taxi}_{name}", "type": QUERIES, "sql": sql}
+    return {"id": f"{dataset.taxi}_{name}", "type": task_types.QUERIES, "sql": sql}
 
 
 def _copy_in(dataset: Dataset) -> Task:
     return {
         "id": f"{dataset.taxi}_copy_in_to_staging_table",
-        "type": COPY_IN,
+        "type": task_types.COPY_IN,
         "format": "CSV",
         "from": "{{render(vars.data)}}",
         "table": postgres_sql.STAGING_TABLE,
@@ -147,7 +141,7 @@ def _copy_in(dataset: Dataset) -> Task:
 def _purge_files() -> Task:
     return {
         "id": "purge_files",
-        "type": PURGE,
+        "type": task_types.PURGE_FILES,
         "description": "Frees the storage that the month's CSV takes. Disable it to look at the file afterwards.",
     }
 
@@ -155,7 +149,7 @@ def _purge_files() -> Task:
 def _schedule(dataset: Dataset) -> Task:
     return {
         "id": f"{dataset.taxi}_schedule",
-        "type": "io.kestra.plugin.core.trigger.Schedule",
+        "type": task_types.SCHEDULE,
         "cron": dataset.cron,
         "inputs": {"taxi": dataset.taxi},
     }

@@ -21,7 +21,7 @@ class Transport:
     """Sends requests below `{url}/api/v1/{tenant}`. The password stays inside the HTTP client."""
 
     def __init__(self, url: str, user: str | None, password: str | None, *, tenant: str, timeout: float) -> None:
-        import httpx  # noqa: PLC0415  loaded only by who talks to a server
+        import httpx
 
         try:
             given = httpx.URL(url)
@@ -75,7 +75,7 @@ class Transport:
             ) from None
 
     def _exchange(self, method: str, path: tuple[str, ...], doing: str, request: dict[str, Any]) -> httpx.Response:
-        import httpx  # noqa: PLC0415
+        import httpx
 
         try:
             return self._client.request(method, "/" + "/".join(quote(part, safe="") for part in path), **request)

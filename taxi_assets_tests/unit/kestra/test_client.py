@@ -182,9 +182,11 @@ def test_a_backfill_is_started_and_its_state_read() -> None:
         after = client.trigger("parity", "monthly_probe", "green_schedule")
     assert started.backfill is not None
     assert started.backfill.labels == {"backfill": "true"}
+    assert during is not None
     assert during.backfill is not None
     assert during.backfill.current == datetime(2019, 1, 1, 9, tzinfo=UTC)
     assert not during.backfill.paused
+    assert after is not None
     assert after.backfill is None
     assert after.next_execution == datetime(2026, 12, 1, 9, tzinfo=UTC)
 
