@@ -2,24 +2,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 from psycopg import sql
 
-from taxi_assets.postgres.server import EmbeddedServer
-
 _NUMBERS = itertools.count(1)
-
-
-@pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL 18 of the test run's own."""
-    server = EmbeddedServer(Path(tmp_path_factory.mktemp("postgres")))
-    yield server.start()
-    server.stop()
 
 
 @pytest.fixture
