@@ -41,3 +41,7 @@ class WarehouseError(TaxiAssetsError):
 
 class BusyError(WarehouseError):
     """Another session holds a lock for longer than the setting allows."""
+
+
+class KestraError(TaxiAssetsError):
+    """A Kestra server cannot be reached or refuses, or a flow cannot be read, replayed or run to its end."""

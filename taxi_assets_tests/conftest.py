@@ -13,9 +13,7 @@ from psycopg import sql
 from taxi_assets.postgres.connection import Warehouse
 from taxi_assets.postgres.server import EmbeddedServer
 from taxi_assets.settings import Settings
-
-_REPOSITORY = Path(__file__).parent.parent
-_SHARED = Path(os.environ.get("TAXI_SHARED_DIR", _REPOSITORY.parent / "shared"))
+from taxi_assets_tests.shared import shared_path
 
 # Settings of the person who runs the tests must not leak into them.
 for _name in [name for name in os.environ if name.startswith("TAXI_")]:
@@ -29,9 +27,7 @@ MakeSettings = Callable[..., Settings]
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
     """The folder with real months and what a real Kestra did with them; tests that need it skip without it."""
-    if not (_SHARED / "kestra-truth").is_dir():
-        pytest.skip(f"no real months at {_SHARED} (TAXI_SHARED_DIR)")
-    return _SHARED
+    return shared_path("kestra-truth").parent
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""The Kestra side: writes the flows of `kestra/`, replays their statements, talks to a server, compares the two."""
