@@ -109,7 +109,7 @@ def _run_months(context: AssetExecutionContext, dataset: Dataset, settings: Sett
         months = requested_months(context.run.tags, dataset, settings)
     except MonthError as error:
         raise Failure(str(error), allow_retries=False) from None
-    context.instance.add_run_tags(context.run_id, run_labels(dataset, months))
+    context.instance.add_run_tags(context.run.run_id, run_labels(dataset, months))
     if context.instance.is_ephemeral:
         context.log.warning("DAGSTER_HOME is not set: this run is not recorded, and the UI will not show it")
     failures: dict[Month, TaxiAssetsError] = {}
@@ -155,7 +155,7 @@ class _MonthRun:
         loader = Loader(Warehouse.from_settings(self.settings), self.settings)
         try:
             replace = self.context.run.tags.get(REPLACE_TAG) == "true"
-            load = loader.load(self.dataset, self.month, raw, run_id=self.context.run_id, replace=replace)
+            load = loader.load(self.dataset, self.month, raw, run_id=self.context.run.run_id, replace=replace)
         except FileError as error:
             yield failed_file(self.dataset, self.month, str(error))
             source.discard(self.dataset, self.month)  # so that a repaired file is fetched next time
