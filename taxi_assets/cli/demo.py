@@ -38,7 +38,7 @@ def demo() -> None:
     if all(r.succeeded and not r.rows_inserted for r in results):
         console.print("\nEverything was there already: this run changed nothing.")
     if any(r.succeeded for r in results):
-        _show_rows(warehouse)
+        _show_rows(warehouse, months[DATASETS["green"]][-1])
     console.print(
         "\nThe database       taxi-assets db url      (for psql, pgAdmin, DBeaver …)"
         "\nThe Dagster UI     dagster dev             then open http://127.0.0.1:3000"
@@ -106,13 +106,17 @@ def _run(settings: Settings, months: dict[Dataset, list[Month]]) -> list[MonthRe
     return results
 
 
-def _show_rows(warehouse: Warehouse) -> None:
-    """A few trips, with the columns a person knows."""
+def _show_rows(warehouse: Warehouse, month: Month) -> None:
+    """A month's first trips, with the columns a person knows."""
     green = DATASETS["green"]
     query = sql.SQL(
         "SELECT filename, {pickup}, pulocationid, dolocationid, trip_distance, fare_amount"
-        " FROM {table} ORDER BY {pickup} DESC NULLS LAST OFFSET 1000 LIMIT 3"
-    ).format(pickup=sql.Identifier(green.pickup.sql_name), table=sql.Identifier("public", green.table))
+        " FROM {table} WHERE {pickup} >= {start} ORDER BY {pickup} LIMIT 3"
+    ).format(
+        pickup=sql.Identifier(green.pickup.sql_name),
+        table=sql.Identifier("public", green.table),
+        start=sql.Literal(month.start),
+    )
     table = Table(box=None, header_style="bold", pad_edge=False, title=f"\npublic.{green.table}", title_justify="left")
     with warehouse.connect() as connection:
         rows = connection.execute(query).fetchall()
