@@ -43,7 +43,6 @@ def release_asset(settings: Settings) -> AssetSpec:
         description="Trip files by month, `{taxi}/{taxi}_tripdata_{YYYY-MM}.csv.gz`, as published by NYC TLC.",
         group_name="source",
         kinds={"csv", "http"},
-        partitions_def=monthly_partitions(settings),
         metadata={"url": settings.source_url},
     )
 
