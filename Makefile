@@ -38,5 +38,5 @@ format: venv ## format and fix what ruff can
 	@$(BIN)/ruff format .
 
 lock: ## resolve the versions in requirements/ anew (needs uv)
-	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements/postgres.txt
-	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --extra ui --extra dev pyproject.toml -o requirements/dev.txt
+	uv pip compile --quiet --no-strip-extras --universal --generate-hashes --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements/postgres.txt
+	uv pip compile --quiet --no-strip-extras --universal --generate-hashes --no-emit-index-url --python-version 3.11 --extra ui --extra dev pyproject.toml -o requirements/dev.txt
