@@ -64,7 +64,9 @@ def _choose_source(settings: Settings) -> dict[Dataset, list[Month]]:
     except SourceError as error:
         reason = str(error)
     console.print(f"   {reason}", soft_wrap=True)
-    console.print("   So generated months are used: their trips are made up. Real ones replace them later.")
+    console.print(
+        "   So generated months are used: their trips are made up. Real ones replace them later.", soft_wrap=True
+    )
     _generate(settings)
     os.environ["TAXI_SOURCE_URL"] = settings.generated_dir.as_uri()
     get_settings.cache_clear()
