@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
@@ -30,13 +32,30 @@ def shared_dir() -> Path:
     return shared_path("kestra-truth").parent
 
 
+@contextmanager
+def server_folder() -> Iterator[Path]:
+    """A folder for a server's data. Not pytest's tmp_path: as root the server runs as another user, and each start of
+    pytest closes the folder above all of them to others."""
+    with TemporaryDirectory(prefix="taxi-assets-test-") as folder:
+        yield Path(folder)
+
+
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+def server() -> Iterator[EmbeddedServer]:
     """An embedded PostgreSQL for this test process."""
-    embedded = EmbeddedServer(tmp_path_factory.mktemp("server") / "postgres")
-    embedded.start()
-    yield embedded
-    embedded.stop()
+    with server_folder() as folder:
+        embedded = EmbeddedServer(folder / "postgres")
+        embedded.start()
+        yield embedded
+        embedded.stop()
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """A data folder for commands that start an embedded server of their own; it is stopped at the end."""
+    with server_folder() as folder:
+        yield folder
+        EmbeddedServer(folder / "postgres").stop()
 
 
 @pytest.fixture(scope="session")
