@@ -5,9 +5,9 @@ Who runs a month, Dagster or Kestra, is the callers' business; this module goes 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from psycopg import Connection, sql
 
@@ -32,7 +32,22 @@ class MonthRun:
 
 
 RunMonth: TypeAlias = Callable[[Dataset, Month], MonthRun]
-RunMonths: TypeAlias = Callable[[Dataset, Sequence[Month]], Mapping[Month, MonthRun]]
+
+
+class KestraSide(Protocol):
+    """Kestra's side: a server or a replay."""
+
+    @property
+    def how(self) -> str:
+        """What this side is, in one sentence: the first line of every report."""
+
+    @property
+    def backfilling(self) -> bool:
+        """Whether months are run by `run_months`, all at once."""
+
+    def run_month(self, dataset: Dataset, month: Month) -> MonthRun: ...
+
+    def run_months(self, dataset: Dataset, months: Sequence[Month]) -> Mapping[Month, MonthRun]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +80,7 @@ class MonthComparison:
 class Comparison:
     dataset: Dataset
     how: str
-    """What Kestra's side was, in one sentence: the first line of every report."""
+    """What Kestra's side was."""
     months: tuple[MonthComparison, ...]
 
     @property
@@ -81,45 +96,39 @@ class Sides:
     kestra: Warehouse
     on_month: Callable[[MonthComparison], None] = field(default=lambda _month: None)
 
-    def refuse_filled(self, dataset: Dataset) -> None:
-        """Raises SettingsError when a database holds trips already: both sides must start from nothing."""
+    def compare(self, dataset: Dataset, months: Sequence[Month], ours: RunMonth, kestra: KestraSide) -> Comparison:
+        """Run the months on both sides and compare what they leave.
+
+        Raises SettingsError when a database holds trips already: both sides must start from nothing.
+        """
         for warehouse in (self.ours, self.kestra):
-            with warehouse.connect() as connection:
-                for table in (dataset.staging_table, dataset.table):
-                    if _has_rows(connection, table):
-                        raise SettingsError(
-                            f"public.{table} at {warehouse.display} holds rows already: "
-                            "give a database without them, so that both sides start from nothing"
-                        )
+            _refuse_filled(warehouse, dataset)
+        run = self._backfill if kestra.backfilling else self._month_by_month
+        return Comparison(dataset, kestra.how, tuple(run(dataset, months, ours, kestra)))
 
-    def month_by_month(
-        self, dataset: Dataset, months: Sequence[Month], ours: RunMonth, kestra: RunMonth
-    ) -> tuple[MonthComparison, ...]:
-        """Run each month on both sides, and compare staging and trips after it."""
-        compared = []
+    def _month_by_month(
+        self, dataset: Dataset, months: Sequence[Month], ours: RunMonth, kestra: KestraSide
+    ) -> Iterator[MonthComparison]:
+        """Compare staging and trips after each month."""
         for month in months:
-            runs = ours(dataset, month), kestra(dataset, month)
+            runs = ours(dataset, month), kestra.run_month(dataset, month)
             tables = self._tables((dataset.staging_table, None), (dataset.table, None))
-            compared.append(self._told(MonthComparison(month, *runs, tables)))
-        return tuple(compared)
+            yield self._told(MonthComparison(month, *runs, tables))
 
-    def backfill(
-        self, dataset: Dataset, months: Sequence[Month], ours: RunMonth, kestra: RunMonths
-    ) -> tuple[MonthComparison, ...]:
-        """Run all months on both sides, and compare the rows that each month's file brought.
+    def _backfill(
+        self, dataset: Dataset, months: Sequence[Month], ours: RunMonth, kestra: KestraSide
+    ) -> Iterator[MonthComparison]:
+        """Compare the rows that each month's file brought once all are in.
 
         Staging holds the last month only, so it is compared there, together with all of trips.
         """
         mine = {month: ours(dataset, month) for month in months}
-        others = kestra(dataset, months)
-        compared = []
+        others = kestra.run_months(dataset, months)
         for month in months:
             tables: list[tuple[str, str | None]] = [(dataset.table, dataset.file_name(month))]
             if month == months[-1]:
                 tables += [(dataset.staging_table, None), (dataset.table, None)]
-            runs = mine[month], others[month]
-            compared.append(self._told(MonthComparison(month, *runs, self._tables(*tables))))
-        return tuple(compared)
+            yield self._told(MonthComparison(month, mine[month], others[month], self._tables(*tables)))
 
     def _tables(self, *tables: tuple[str, str | None]) -> tuple[TableComparison, ...]:
         with self.ours.connect() as ours, self.kestra.connect() as kestra:
@@ -130,8 +139,16 @@ class Sides:
         return month
 
 
+def _refuse_filled(warehouse: Warehouse, dataset: Dataset) -> None:
+    with warehouse.connect() as connection:
+        for table in (dataset.staging_table, dataset.table):
+            if table_columns(connection, f"public.{table}") and _has_rows(connection, table):
+                raise SettingsError(
+                    f"public.{table} at {warehouse.display} holds rows already: "
+                    "give a database without them, so that both sides start from nothing"
+                )
+
+
 def _has_rows(connection: Connection, table: str) -> bool:
-    if not table_columns(connection, f"public.{table}"):
-        return False
     found = connection.execute(sql.SQL("SELECT 1 FROM {} LIMIT 1").format(sql.Identifier("public", table)))
     return found.fetchone() is not None

@@ -127,21 +127,17 @@ def for_terminal(comparison: Comparison) -> RenderableType:
         runs.add_column(name, justify="left" if name in {"month", "labels", "tables"} else "right")
     for row in run_rows(comparison):
         runs.add_row(*row)
-    for name in TABLE_COLUMNS:
-        tables.add_column(name, justify="right" if name.startswith("rows") else "left")
-    for *row, ours, kestra, same in table_rows(comparison):
-        tables.add_row(*row, ours[:8], kestra[:8], Text(same, style="green" if same == "same" else "red"))
-    return Group(
-        comparison.how,
-        "",
-        runs,
-        "",
-        tables,
-        "",
-        trend(comparison),
-        *map(Text, differences(comparison)),
-        verdict(comparison),
-    )
+    for name in ("month", "table", "rows", "md5", ""):
+        tables.add_column(name, no_wrap=True, justify="right" if name == "rows" else "left")
+    for month, table, ours, kestra, our_md5, kestra_md5, same in table_rows(comparison):
+        rows, md5 = _either(ours, kestra), _either(our_md5[:8], kestra_md5[:8])
+        tables.add_row(month, table, rows, md5, Text(same, style="green" if same == "same" else "red"))
+    found = (Text(line) for line in differences(comparison))
+    return Group(comparison.how, "", runs, "", tables, "", trend(comparison), *found, verdict(comparison))
+
+
+def _either(ours: str, kestra: str) -> str:
+    return ours if ours == kestra else f"{ours} ≠ {kestra}"
 
 
 def show(comparison: Comparison, console: Console) -> None:

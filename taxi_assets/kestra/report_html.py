@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from html import escape
 
@@ -14,7 +15,7 @@ _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
 .how { border-left: .3rem solid var(--kestra); padding-left: .8rem; }
 table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
-th, td { border-bottom: 1px solid var(--line); padding: .2rem .7rem; text-align: left; }
+th, td { border-bottom: 1px solid var(--line); padding: .2rem .7rem; text-align: left; white-space: nowrap; }
 td.number { text-align: right; }
 td.digest { font-family: ui-monospace, monospace; font-size: 12px; }
 .wide { overflow-x: auto; }
@@ -79,7 +80,7 @@ def _list(lines: Iterable[str]) -> str:
 
 def _bars(title: str, categories: Sequence[str], series: dict[str, list[float]]) -> str:
     """Bars side by side for each month, with a scale, a legend, and the value of each bar in its tooltip."""
-    top = max((value for values in series.values() for value in values), default=0) or 1.0
+    top = _round_up(max(value for values in series.values() for value in values) or 1.0)
     plot = _HEIGHT - _TOP - _BOTTOM
     group = (_WIDTH - _LEFT) / len(categories)
     bar = min(group * 0.8 / len(series), 48)
@@ -104,12 +105,18 @@ def _bars(title: str, categories: Sequence[str], series: dict[str, list[float]])
     )
 
 
+def _round_up(value: float) -> float:
+    """The end of a scale whose steps are 1, 2, 2.5 or 5 and zeros."""
+    magnitude = 10.0 ** math.floor(math.log10(value / _STEPS))
+    return next(factor * magnitude * _STEPS for factor in (1, 2, 2.5, 5, 10) if factor * magnitude * _STEPS >= value)
+
+
 def _scale(top: float, plot: float) -> list[str]:
     parts = []
     for step in range(_STEPS + 1):
         y = _TOP + plot * (1 - step / _STEPS)
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{top * step / _STEPS:.2g}</text>')
+        parts.append(f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{top * step / _STEPS:g}</text>')
     return parts
 
 

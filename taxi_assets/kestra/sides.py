@@ -32,16 +32,16 @@ _TRIGGER_APPEARS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class ReplaySide:
-    """Executes the flows' statements itself. `scheduled` takes flow 05 with each month's tick in place of flow 04."""
+    """Executes the flows' statements itself. `backfilling` takes flow 05 with each month's tick in place of flow 04."""
 
     settings: Settings
     warehouse: Warehouse
     file_of: Callable[[Dataset, Month], Path]
-    scheduled: bool = False
+    backfilling: bool = False
 
     @property
     def how(self) -> str:
-        flow = SCHEDULED_FLOW if self.scheduled else MANUAL_FLOW
+        flow = SCHEDULED_FLOW if self.backfilling else MANUAL_FLOW
         return (
             f"This is a replay of the statements of flow {flow} against PostgreSQL, not a Kestra server: "
             "its seconds lack what a server adds, and neither side's seconds hold a download."
@@ -62,7 +62,7 @@ class ReplaySide:
 
     def _prepare(self, dataset: Dataset, month: Month) -> Replay:
         file, url = self.file_of(dataset, month), self.warehouse.url
-        if self.scheduled:
+        if self.backfilling:
             flow = postgres_flows.scheduled(self.settings, Target())
             return Replay.prepare(flow, {"taxi": dataset.taxi}, url, file, _tick(dataset, month))
         flow = postgres_flows.manual(self.settings, Target())

@@ -33,7 +33,8 @@ class TableComparison:
 
     @property
     def name(self) -> str:
-        return self.table if self.filename is None else f"{self.table} from {self.filename}"
+        table = self.table.removeprefix("public.")
+        return table if self.filename is None else f"{table}, rows of this file"
 
 
 def compare_table(
