@@ -27,11 +27,12 @@ demo: venv ## load two months of each taxi into an embedded PostgreSQL and show 
 test: venv ## run the whole test suite
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-check: venv ## lint, types, import rules, definitions
+check: venv ## lint, types, import rules, definitions, Kestra flows
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/taxi-assets kestra render --check
 
 format: venv ## format and fix what ruff can
 	@$(BIN)/ruff check --fix .

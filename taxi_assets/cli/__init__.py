@@ -8,9 +8,11 @@ import typer
 from rich.console import Console
 
 from taxi_assets.cli.backfill import backfill
+from taxi_assets.cli.compare import compare
 from taxi_assets.cli.db import db_app
 from taxi_assets.cli.demo import demo
 from taxi_assets.cli.init import init
+from taxi_assets.cli.kestra import kestra_app
 from taxi_assets.cli.month import clean, month_app
 from taxi_assets.cli.settings import settings
 from taxi_assets.errors import TaxiAssetsError
@@ -20,10 +22,12 @@ app = typer.Typer(
 )
 app.command()(backfill)
 app.command()(clean)
+app.command()(compare)
 app.command()(demo)
 app.command()(init)
 app.command()(settings)
 app.add_typer(db_app, name="db")
+app.add_typer(kestra_app, name="kestra")
 app.add_typer(month_app, name="month")
 
 
