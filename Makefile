@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check format lock clean-venv
+.PHONY: help venv demo up down test e2e check format lock clean-venv
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,8 +24,19 @@ $(STAMP): requirements/dev.txt pyproject.toml
 demo: venv ## load two months of each taxi into an embedded PostgreSQL and show them
 	@$(BIN)/taxi-assets demo
 
+up: venv ## start Dagster in the background, with its UI (PORT=3001 for another port)
+	@$(BIN)/taxi-assets up $(if $(PORT),--port $(PORT))
+
+down: venv ## end what `make up` started
+	@$(BIN)/taxi-assets down
+
 test: venv ## run the whole test suite
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+e2e: venv ## only the tests that click through the UI, and take the pictures in docs/images
+	@command -v chromium chromium-browser google-chrome >/dev/null || \
+		{ echo "a Chromium is needed (Debian, Ubuntu: apt install chromium; macOS: brew install chromium)"; exit 1; }
+	@TAXI_PICTURES=docs/images $(BIN)/python -m pytest taxi_assets_tests/e2e
 
 check: venv ## lint, types, import rules, definitions
 	@$(BIN)/ruff check .
@@ -38,5 +49,5 @@ format: venv ## format and fix what ruff can
 	@$(BIN)/ruff format .
 
 lock: ## resolve the versions in requirements/ anew (needs uv)
-	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements/postgres.txt
-	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --extra ui --extra dev pyproject.toml -o requirements/dev.txt
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --extra ui pyproject.toml -o requirements/server.txt
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --extra ui --extra dev --extra e2e pyproject.toml -o requirements/dev.txt

@@ -12,6 +12,7 @@ from taxi_assets.cli.db import db_app
 from taxi_assets.cli.demo import demo
 from taxi_assets.cli.init import init
 from taxi_assets.cli.month import clean, month_app
+from taxi_assets.cli.services import down, up
 from taxi_assets.errors import TaxiAssetsError
 
 app = typer.Typer(
@@ -21,6 +22,8 @@ app.command()(backfill)
 app.command()(clean)
 app.command()(demo)
 app.command()(init)
+app.command()(up)
+app.command()(down)
 app.add_typer(db_app, name="db")
 app.add_typer(month_app, name="month")
 
