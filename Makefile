@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+LOCK := uv pip compile --quiet --no-strip-extras --universal --generate-hashes --no-emit-index-url \
+	--python-version 3.11 pyproject.toml
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check format lock clean-venv
+.PHONY: help venv demo up down test e2e check format lock clean-venv
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,10 +26,21 @@ $(STAMP): requirements/dev.txt pyproject.toml
 demo: venv ## load two months of each taxi into an embedded PostgreSQL and show them
 	@$(BIN)/taxi-assets demo
 
+up: venv ## start Dagster in the background, with its UI (PORT=3001 for another port)
+	@$(BIN)/taxi-assets up $(if $(PORT),--port $(PORT))
+
+down: venv ## end what `make up` started
+	@$(BIN)/taxi-assets down
+
 test: venv ## run the whole test suite
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: venv ## lint, types, import rules, definitions, Kestra flows
+e2e: venv ## only the tests that click through the UI, and take the pictures in docs/images
+	@command -v chromium chromium-browser google-chrome >/dev/null || \
+		{ echo "a Chromium is needed (Debian, Ubuntu: apt install chromium; macOS: brew install chromium)"; exit 1; }
+	@TAXI_PICTURES=docs/images $(BIN)/python -m pytest taxi_assets_tests/e2e
+
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -39,5 +52,6 @@ format: venv ## format and fix what ruff can
 	@$(BIN)/ruff format .
 
 lock: ## resolve the versions in requirements/ anew (needs uv)
-	uv pip compile --quiet --no-strip-extras --universal --generate-hashes --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements/postgres.txt
-	uv pip compile --quiet --no-strip-extras --universal --generate-hashes --no-emit-index-url --python-version 3.11 --extra ui --extra dev pyproject.toml -o requirements/dev.txt
+	$(LOCK) -o requirements/postgres.txt
+	$(LOCK) --extra ui -o requirements/server.txt
+	$(LOCK) --extra ui --extra dev --extra e2e -o requirements/dev.txt

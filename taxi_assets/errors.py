@@ -45,3 +45,7 @@ class BusyError(WarehouseError):
 
 class KestraError(TaxiAssetsError):
     """A Kestra server cannot be reached or refuses, or a flow cannot be read, replayed or run to its end."""
+
+
+class ServiceError(TaxiAssetsError):
+    """One of Dagster's own processes does not start, or is not as it should be."""

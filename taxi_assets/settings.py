@@ -48,6 +48,13 @@ def _source_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _storage_url(value: SecretStr | None) -> SecretStr | None:
+    # SQLAlchemy 2.1 takes another driver for plain postgresql://, whose syntax dagster-postgres does not speak.
+    if value is not None and not value.get_secret_value().startswith("postgresql+psycopg2://"):
+        raise ValueError("must start with postgresql+psycopg2://")
+    return value
+
+
 MonthSetting = Annotated[Month, NoDecode, BeforeValidator(_month), PlainSerializer(str)]
 
 
@@ -100,6 +107,14 @@ class Settings(BaseSettings):
         None,
         validation_alias="DAGSTER_HOME",
         description="Dagster's own storage of runs and events; a folder in the data folder if not set.",
+    )
+
+    dagster_postgres_url: Annotated[SecretStr | None, AfterValidator(_storage_url)] = Field(
+        None,
+        validation_alias="DAGSTER_POSTGRES_URL",
+        description="PostgreSQL for Dagster's own storage once `taxi-assets up` has run, as "
+        "postgresql+psycopg2://user:password@host:5432/database, in place of a database `dagster` on the embedded "
+        "server.",
     )
 
     @model_validator(mode="after")

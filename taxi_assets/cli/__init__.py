@@ -14,6 +14,7 @@ from taxi_assets.cli.demo import demo
 from taxi_assets.cli.init import init
 from taxi_assets.cli.kestra import kestra_app
 from taxi_assets.cli.month import clean, month_app
+from taxi_assets.cli.services import down, up
 from taxi_assets.cli.settings import settings
 from taxi_assets.errors import TaxiAssetsError
 
@@ -26,6 +27,8 @@ app.command()(compare)
 app.command()(demo)
 app.command()(init)
 app.command()(settings)
+app.command()(up)
+app.command()(down)
 app.add_typer(db_app, name="db")
 app.add_typer(kestra_app, name="kestra")
 app.add_typer(month_app, name="month")
