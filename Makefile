@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check format lock clean-venv
+.PHONY: help venv demo test bench check format lock clean-venv
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,6 +26,9 @@ demo: venv ## load two months of each taxi into an embedded PostgreSQL and show 
 
 test: venv ## run the whole test suite
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+bench: venv ## measure the speed goals beside their peers (about half an hour); see docs/performance.md
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 check: venv ## lint, types, import rules, definitions
 	@$(BIN)/ruff check .
