@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 LOCK := uv pip compile --quiet --no-strip-extras --universal --generate-hashes --no-emit-index-url \
 	--python-version 3.11 pyproject.toml
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up down test e2e check format lock clean-venv
+.PHONY: help venv demo up down test e2e bench check format lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,12 +35,15 @@ down: venv ## end what `make up` started
 test: venv ## run the whole test suite
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-check: venv ## lint, types, import rules, definitions, Kestra flows
 e2e: venv ## only the tests that click through the UI, and take the pictures in docs/images
 	@command -v chromium chromium-browser google-chrome >/dev/null || \
 		{ echo "a Chromium is needed (Debian, Ubuntu: apt install chromium; macOS: brew install chromium)"; exit 1; }
 	@TAXI_PICTURES=docs/images $(BIN)/python -m pytest taxi_assets_tests/e2e
 
+bench: venv ## measure the speed goals beside their peers (about half an hour); see docs/performance.md
+	@$(BIN)/python -m benchmarks $(BENCH)
+
+check: venv ## lint, types, import rules, Kestra flows
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
