@@ -14,15 +14,18 @@ for _category in (BetaWarning, PreviewWarning, SupersessionWarning):
     warnings.filterwarnings("ignore", category=_category)
 
 from taxi_assets.assets.postgres import postgres_assets, release_asset  # noqa: E402
-from taxi_assets.automation.jobs import postgres_job  # noqa: E402
+from taxi_assets.automation.jobs import postgres_job, scheduled_job  # noqa: E402
+from taxi_assets.automation.schedules import taxi_schedule  # noqa: E402
 
 
 def build_defs(settings: Settings) -> Definitions:
     """The definitions for given settings: production, tests and the shell use the same."""
     assets = {taxi: postgres_assets(dataset, settings) for taxi, dataset in DATASETS.items()}
+    scheduled = {taxi: scheduled_job(dataset, assets[taxi]) for taxi, dataset in DATASETS.items()}
     return Definitions(
         assets=[release_asset(settings), *assets.values()],
-        jobs=[postgres_job(dataset, assets[taxi]) for taxi, dataset in DATASETS.items()],
+        jobs=[*(postgres_job(dataset, assets[taxi]) for taxi, dataset in DATASETS.items()), *scheduled.values()],
+        schedules=[taxi_schedule(dataset, scheduled[taxi], settings) for taxi, dataset in DATASETS.items()],
         executor=in_process_executor,
     )
 

@@ -19,6 +19,7 @@ from dagster import (
 )
 
 from taxi_assets.assets.checks import check_specs, evaluate, failed_file
+from taxi_assets.assets.flow import flow_limit, within_limit
 from taxi_assets.assets.metadata import Metadata, raw_metadata, staging_metadata, table_definition, trips_metadata
 from taxi_assets.assets.partitions import monthly_partitions
 from taxi_assets.assets.request import REPLACE_TAG, requested_months, run_labels
@@ -56,13 +57,20 @@ def postgres_assets(dataset: Dataset, settings: Settings) -> AssetsDefinition:
         specs=_specs(dataset),
         check_specs=check_specs(dataset, partitions),
         partitions_def=partitions,
-        backfill_policy=BackfillPolicy.single_run(),
+        backfill_policy=_backfill_policy(settings),
         can_subset=True,
     )
     def load_months(context: AssetExecutionContext) -> Iterator[MonthEvent]:
         yield from _run_months(context, dataset, settings)
 
     return load_months
+
+
+def _backfill_policy(settings: Settings) -> BackfillPolicy:
+    """How the UI splits a range of months. A process for each run costs seconds before it does anything."""
+    if settings.backfill_policy == "per_month":
+        return BackfillPolicy.multi_run(max_partitions_per_run=1)
+    return BackfillPolicy.single_run()
 
 
 def _specs(dataset: Dataset) -> list[AssetSpec]:
@@ -111,13 +119,18 @@ def _run_months(context: AssetExecutionContext, dataset: Dataset, settings: Sett
     context.instance.add_run_tags(context.run.run_id, run_labels(dataset, months))
     if context.instance.is_ephemeral:
         context.log.warning("DAGSTER_HOME is not set: this run is not recorded, and the UI will not show it")
+    what = f"{dataset.taxi} {'..'.join(dict.fromkeys(map(str, (months[0], months[-1]))))}"
     failures: dict[Month, TaxiAssetsError] = {}
-    for month in months:
-        try:
-            yield from _MonthRun(context, dataset, settings, month).run()
-        except TaxiAssetsError as error:
-            context.log.error(f"{dataset.taxi} {month} failed: {error}")
-            failures[month] = error
+    try:
+        with within_limit(context, flow_limit(context.run, dataset), what, settings):
+            for month in months:
+                try:
+                    yield from _MonthRun(context, dataset, settings, month).run()
+                except TaxiAssetsError as error:
+                    context.log.error(f"{dataset.taxi} {month} failed: {error}")
+                    failures[month] = error
+    except TaxiAssetsError as error:  # no slot to be had: the warehouse does not answer
+        raise Failure(str(error), allow_retries=False) from None
     if failures and len(months) == 1:
         raise Failure(str(failures[months[0]]), allow_retries=False)
     if failures:
