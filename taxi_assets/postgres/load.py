@@ -129,6 +129,8 @@ class Loader:
         connections = [stack.enter_context(self.warehouse.connect(name)) for _ in range(streams)]
         for connection in connections:
             connection.execute(sql.SQL("SET work_mem = {}").format(sql.Literal(f"{self.settings.work_mem_mb}MB")))
+        for connection in connections[1:]:  # these work beside the first one and leave the other cores to it
+            connection.execute("SET max_parallel_workers_per_gather = 0")
         return connections
 
     def _look_at(
