@@ -39,6 +39,10 @@ class WarehouseError(TaxiAssetsError):
     """The database cannot be reached, refuses, or holds something that does not fit."""
 
 
+class UnavailableError(WarehouseError):
+    """The database does not answer, or went away in the middle of something: another try may help."""
+
+
 class BusyError(WarehouseError):
     """Another session holds a lock for longer than the setting allows."""
 
