@@ -34,6 +34,8 @@ class Warehouse:
 
     url: str = field(repr=False)
     connect_timeout: int = 10
+    given_as: str = "TAXI_POSTGRES_URL"
+    """What a person must correct when the URL is wrong."""
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Warehouse:
@@ -53,7 +55,7 @@ class Warehouse:
             given = conninfo.conninfo_to_dict(self.url)
         except psycopg.ProgrammingError:
             raise SettingsError(
-                "TAXI_POSTGRES_URL cannot be read: write it as postgresql://user:password@host:5432/database"
+                f"{self.given_as} cannot be read: write it as postgresql://user:password@host:5432/database"
             ) from None
         pins = " ".join(f"-c {name}={value}" for name, value in _PINNED.items())
         options = f"{given.get('options') or ''} {pins}".strip()
@@ -76,11 +78,11 @@ class Warehouse:
 
     def _unreachable(self, said: str) -> str:
         said = said.splitlines()[-1].strip().rpartition("FATAL:")[2].strip()
-        hint = "check that the server runs and TAXI_POSTGRES_URL is right (`taxi-assets db status`)"
+        hint = f"check that the server runs and {self.given_as} is right (`taxi-assets db status`)"
         if "password authentication failed" in said or "no password supplied" in said:
-            hint = "check the user and password in TAXI_POSTGRES_URL"
+            hint = f"check the user and password in {self.given_as}"
         elif "database" in said and "does not exist" in said:
-            hint = "create it (CREATE DATABASE …) or correct TAXI_POSTGRES_URL"
+            hint = f"create it (CREATE DATABASE …) or correct {self.given_as}"
         elif "too many clients" in said or "remaining connection slots" in said:
             hint = "raise max_connections, lower TAXI_COPY_STREAMS, or run again when others are done"
         return f"cannot connect to PostgreSQL at {self.display}: {said}; {hint}"
