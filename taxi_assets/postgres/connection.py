@@ -28,14 +28,14 @@ _PINNED = {
 _OLDEST = 150000
 _REFUSALS: tuple[tuple[str, type[WarehouseError], str], ...] = (
     ("password authentication failed|no password supplied", WarehouseError,
-     "check the user and password in TAXI_POSTGRES_URL"),
-    ("database .* does not exist", WarehouseError, "create it (CREATE DATABASE …) or correct TAXI_POSTGRES_URL"),
+     "check the user and password in {url}"),
+    ("database .* does not exist", WarehouseError, "create it (CREATE DATABASE …) or correct {url}"),
     ("role .* (does not exist|is not permitted)|no pg_hba.conf entry|permission denied", WarehouseError,
-     "correct the user in TAXI_POSTGRES_URL, or let it in on the server"),
+     "correct the user in {url}, or let it in on the server"),
     ("too many (clients|connections)|remaining connection slots", UnavailableError,
      "raise max_connections, lower TAXI_COPY_STREAMS, or run again when others are done"),
     ("", UnavailableError,
-     "check that the server runs (`taxi-assets db status`) and that TAXI_POSTGRES_URL is right"),
+     "check that the server runs (`taxi-assets db status`) and that {url} is right"),
 )  # fmt: skip
 """What a refusal says, what it is, and what to do; the last one is for all others."""
 _GONE = ("08", "57P")
@@ -50,6 +50,8 @@ class Warehouse:
 
     url: str = field(repr=False)
     connect_timeout: int = 10
+    given_as: str = "TAXI_POSTGRES_URL"
+    """What a person must correct when the URL is wrong."""
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Warehouse:
@@ -71,7 +73,7 @@ class Warehouse:
             return conninfo.conninfo_to_dict(self.url)
         except psycopg.ProgrammingError:
             raise SettingsError(
-                "TAXI_POSTGRES_URL cannot be read: write it as postgresql://user:password@host:5432/database "
+                f"{self.given_as} cannot be read: write it as postgresql://user:password@host:5432/database "
                 "(special characters in a password as %xx)"
             ) from None
 
@@ -102,7 +104,7 @@ class Warehouse:
         kind, hint = next(
             (kind, hint) for phrase, kind, hint in _REFUSALS if re.search(phrase, reason, re.IGNORECASE)
         )  # fmt: skip
-        return kind(f"cannot connect to PostgreSQL at {self.display}: {reason}; {hint}")
+        return kind(f"cannot connect to PostgreSQL at {self.display}: {reason}; {hint.format(url=self.given_as)}")
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -181,6 +182,13 @@ def test_a_timeout_is_one_line_and_leaves_nothing_running(kestra: FakeKestra, ho
     assert "wait longer with --timeout" in str(result.exception)
     assert kestra.backfills_deleted == len(how)
     assert sorted(kestra.deleted) == sorted(kestra.flows)
+
+
+def test_a_wrong_database_names_its_option_and_not_the_password(kestra: FakeKestra) -> None:
+    kestra.database_url = kestra.database_url.rpartition("/")[0] + "/nowhere"
+    result = run_with(kestra)
+    assert "create it (CREATE DATABASE …) or correct --kestra-database-url" in str(result.exception)
+    assert str(urlsplit(kestra.database_url).password) not in str(result.exception) + result.output
 
 
 def test_neither_server_nor_replay_is_a_usage_error() -> None:
