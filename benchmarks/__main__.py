@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -16,6 +17,7 @@ from taxi_assets.postgres.connection import Warehouse
 
 PARTS: dict[str, Callable[[Ground], Findings]] = {
     "month": month.month,
+    "growth": growth.growth,
     "job": commands.job_execute,
     "green": commands.green_backfill,
     "yellow": commands.yellow_backfill,
@@ -24,10 +26,9 @@ PARTS: dict[str, Callable[[Ground], Findings]] = {
     "latency": latency.latency,
     "others": month.others,
     "kestra": kestra.kestra,
-    "growth": growth.growth,
 }
 FULL = Options()
-QUICK = Options(rounds=1, rows=10_000, base_rows=40_000, small_rows=500)
+QUICK = Options(rounds=1, rows=10_000, base_rows=40_000, small_rows=500, small_months=3)
 """Sizes that show whether the benchmark itself works; the figures mean nothing."""
 
 
@@ -41,11 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             facts = report.machine(connection.info.parameter_status("server_version") or "unknown")
         for name in given.only or PARTS:
             start = time.perf_counter()
-            findings.add(PARTS[name](ground))
-            sys.stderr.write(f"{name}: {time.perf_counter() - start:.0f} s\n")
-    report.write(report.document(findings, options, facts), given.output)
-    for line in report.lines(findings.goals):
-        sys.stdout.write(line + "\n")
+            found = PARTS[name](ground)
+            sys.stdout.write(f"{name}: {time.perf_counter() - start:.0f} s\n")
+            for line in report.lines(found.goals):
+                sys.stdout.write(f"  {line}\n")
+            sys.stdout.flush()
+            findings.add(found)
+            # After each part, so that a run that is ended early has not been for nothing.
+            report.write(report.document(findings, options, facts), given.output)
     for what, why in findings.skipped.items():
         sys.stdout.write(f"skipped  {what}: {why}\n")
     return 0
@@ -75,4 +79,5 @@ def _options(given: argparse.Namespace) -> Options:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server is stopped and the folder removed
     sys.exit(main())

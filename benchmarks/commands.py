@@ -55,7 +55,7 @@ def green_backfill(ground: Ground) -> Findings:
 
 def yellow_backfill(ground: Ground) -> Findings:
     """Twelve samples by `taxi-assets backfill`, beside as many empty runs in one process. The ratio is to 0.3 s."""
-    files, source = _months(ground, YELLOW, _TWELVE, ground.options.small_rows)
+    files, source = _months(ground, YELLOW, _TWELVE[: ground.options.small_months], ground.options.small_rows)
     empty = process.python("-m", "benchmarks.empty", str(len(files)))
     rounds = interleaved(
         ground.options.rounds,

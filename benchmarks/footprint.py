@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import process
-from benchmarks.ground import Ground, MonthFile
+from benchmarks.ground import Ground, MonthFile, raw_file
 from benchmarks.measure import Findings, Goal, interleaved, judge, timings
 
 HEAVY = ("google", "dbt", "duckdb", "matplotlib", "pandas")
@@ -57,7 +57,7 @@ def imports(ground: Ground) -> Findings:
     modules = json.loads(process.output(process.python("-c", listed), env))
     heavy = [name for name in modules if name.partition(".")[0] in HEAVY]
     rounds = interleaved(
-        2 * ground.options.rounds,
+        ground.options.rounds,
         {
             "import dagster": lambda _: process.seconds(ground, process.python("-c", "import dagster")),
             "import taxi_assets.definitions": lambda _: process.seconds(
@@ -80,12 +80,10 @@ def _load(taxi: str, month: str, path: str) -> None:
     from taxi_assets.settings import get_settings
     from taxi_assets.trips.datasets import DATASETS
     from taxi_assets.trips.months import Month
-    from taxi_assets.trips.source import RawFile
 
     settings = get_settings()
-    file = Path(path)
-    raw = RawFile(file, file.as_uri(), "", file.stat().st_size, None, None, False, None)
-    load = Loader(Warehouse.from_settings(settings), settings).load(DATASETS[taxi], Month.parse(month), raw)
+    loader = Loader(Warehouse.from_settings(settings), settings)
+    load = loader.load(DATASETS[taxi], Month.parse(month), raw_file(Path(path)))
     kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "darwin" else 1)
     sys.stdout.write(json.dumps({"rows": load.rows_read, "peak_mb": kilobytes / 1024}))
 

@@ -39,6 +39,8 @@ class Options:
     """Of the large trips table."""
     small_rows: int = 10_000
     """Of a month in which Dagster's own time shows."""
+    small_months: int = 12
+    """How many of them are backfilled."""
     kestra_url: str | None = None
 
 
@@ -57,7 +59,12 @@ class MonthFile:
 
     @property
     def raw(self) -> RawFile:
-        return RawFile(self.path, self.path.as_uri(), "", self.path.stat().st_size, None, None, False, None)
+        return raw_file(self.path)
+
+
+def raw_file(path: Path) -> RawFile:
+    """A file on the disk as the source would hand it over."""
+    return RawFile(path, path.as_uri(), "", path.stat().st_size, None, None, False, None)
 
 
 @dataclass(slots=True)
@@ -95,11 +102,15 @@ class Ground:
         """A generated month, published strays included; written once."""
         key = (dataset.taxi, month, rows)
         if key not in self._files:
-            path = self.mirror(rows) / dataset.taxi / f"{dataset.file_name(month)}.gz"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_month(dataset, month, path, rows)
-            self._files[key] = self.described(dataset, month, path)
+            self._files[key] = self.described(dataset, month, self.written(month, rows, dataset))
         return self._files[key]
+
+    def written(self, month: Month, rows: int, dataset: Dataset = YELLOW) -> Path:
+        """The file of a generated month, written anew."""
+        path = self.mirror(rows) / dataset.taxi / f"{dataset.file_name(month)}.gz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_month(dataset, month, path, rows)
+        return path
 
     def mirror(self, rows: int) -> Path:
         """Folder of the generated months of a size, laid out as a source."""

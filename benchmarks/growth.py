@@ -5,7 +5,7 @@ from __future__ import annotations
 from psycopg import sql
 
 from benchmarks import peers
-from benchmarks.ground import YELLOW, Ground
+from benchmarks.ground import YELLOW, Ground, raw_file
 from benchmarks.measure import Findings, Goal, interleaved, judge, timings
 from benchmarks.month import our_load
 from taxi_assets.postgres.connection import Warehouse
@@ -29,9 +29,9 @@ def growth(ground: Ground) -> Findings:
         loader = Loader(large, ground.settings(large))
         base = [next(months) for _ in range(_BASE_MONTHS)]
         for month in base:
-            file = ground.month(month, ground.options.base_rows // _BASE_MONTHS)
-            loader.load(file.dataset, month, file.raw)
-            file.path.unlink()
+            path = ground.written(month, ground.options.base_rows // _BASE_MONTHS)
+            loader.load(YELLOW, month, raw_file(path))
+            path.unlink()
         with large.connect() as connection:
             connection.execute("VACUUM (ANALYZE) " + YELLOW.table)  # as autovacuum leaves a table at rest
         todo = [next(months) for _ in range(ground.options.rounds)]
