@@ -122,7 +122,7 @@ def _run_months(context: AssetExecutionContext, dataset: Dataset, settings: Sett
     what = f"{dataset.taxi} {'..'.join(dict.fromkeys(map(str, (months[0], months[-1]))))}"
     failures: dict[Month, TaxiAssetsError] = {}
     try:
-        with within_limit(context, flow_limit(context.run, dataset), what, settings):
+        with within_limit(context, flow_limit(context.run), what, settings):
             for month in months:
                 try:
                     yield from _MonthRun(context, dataset, settings, month).run()

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from taxi_assets.cli.backfill import backfill
 from taxi_assets.cli.compare import compare
+from taxi_assets.cli.backfill_control import control_app
 from taxi_assets.cli.db import db_app
 from taxi_assets.cli.demo import demo
 from taxi_assets.cli.init import init
@@ -29,6 +30,7 @@ app.command()(init)
 app.command()(settings)
 app.command()(up)
 app.command()(down)
+app.add_typer(control_app, name="backfill-control")
 app.add_typer(db_app, name="db")
 app.add_typer(kestra_app, name="kestra")
 app.add_typer(month_app, name="month")

@@ -48,7 +48,7 @@ def replace(taxi: Taxi, month: PartitionMonth) -> None:
     settings = get_settings()
     with open_instance(settings) as instance:
         job = defs.resolve_job_def(f"{taxi.taxi}_postgres_taxi")
-        results = follow(backfill(job, taxi, [month], instance, {REPLACE_TAG: "true"}), 1, taxi.taxi)
+        results = follow(backfill(job, taxi, [month], instance, lambda _month: {REPLACE_TAG: "true"}), 1, taxi.taxi)
     print_results(results)
     if not results[0].succeeded:
         raise typer.Exit(1)

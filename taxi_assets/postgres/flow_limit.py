@@ -7,7 +7,7 @@ machines and ways to start a run, and a killed process gives its slot back with 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -50,6 +50,10 @@ class Asker:
     what: str
     """For people: `green 2019-01`."""
     requested_at: datetime
+    tell: Callable[[str], None]
+    """Told what a waiting run waits for, each time that changes."""
+    awaited: Callable[[Collection[str]], str | None] = lambda _present: None
+    """Given the runs that have or want a slot, names one that was requested earlier and is still on its way here."""
 
 
 class SurplusError(BusyError):
@@ -69,11 +73,10 @@ class _Ticket:
 
 
 @contextmanager
-def slot(warehouse: Warehouse, limit: FlowLimit, asker: Asker, tell: Callable[[str], None]) -> Iterator[None]:
-    """Hold one of a flow's slots.
+def slot(warehouse: Warehouse, limit: FlowLimit, asker: Asker) -> Iterator[None]:
+    """Hold one of a flow's slots. QUEUE waits for it as long as it takes.
 
-    QUEUE waits for it as long as it takes, and tells what for each time that changes. Raises SurplusError naming the
-    limit where the flow does not queue, and WarehouseError.
+    Raises SurplusError naming the limit where the flow does not queue, and WarehouseError.
     """
     with warehouse.connect(f"taxi_assets slot {asker.what}") as connection:
         with told_plainly(f"asking for a slot of {limit.flow}", _grant(connection)):
@@ -82,7 +85,7 @@ def slot(warehouse: Warehouse, limit: FlowLimit, asker: Asker, tell: Callable[[s
             ticket = _draw(connection, limit, asker)
         try:
             with told_plainly(f"waiting for a slot of {limit.flow}"):
-                _wait(connection, limit, ticket, tell)
+                _wait(connection, limit, asker, ticket)
             yield
         finally:
             if not connection.broken:
@@ -123,22 +126,32 @@ def _draw(connection: Connection, limit: FlowLimit, asker: Asker) -> int:
     return int(row[0]) if row else 0
 
 
-def _wait(connection: Connection, limit: FlowLimit, ticket: int, tell: Callable[[str], None]) -> None:
-    told = None
+def _wait(connection: Connection, limit: FlowLimit, asker: Asker, ticket: int) -> None:
+    told = ""
     while True:
-        with _alone(connection, limit):
-            tickets = _live(connection, limit)
-            before = tickets[: [other.ticket for other in tickets].index(ticket)]
-            if len(before) < limit.limit:
-                _start(connection, ticket)
-                return
-        waiting_for = tuple(other.ticket for other in before)
-        if waiting_for != told:
-            told = waiting_for
-            holders = ", ".join(str(other) for other in before if other.started_at)
-            queued = sum(other.started_at is None for other in before)
-            tell(f"{limit.flow} allows {limit.limit} at once: waiting for {holders}; {queued} more before this one")
+        reason = _take(connection, limit, asker, ticket)
+        if reason is None:
+            return
+        if reason[0] != told:
+            told = reason[0]
+            asker.tell(f"{limit.flow} allows {limit.limit} at once: waiting for {reason[1]}")
         time.sleep(_POLL)
+
+
+def _take(connection: Connection, limit: FlowLimit, asker: Asker, ticket: int) -> tuple[str, str] | None:
+    """Take a slot if it is this run's turn; else return what it waits for, as a key and in words."""
+    with _alone(connection, limit):
+        tickets = _live(connection, limit)
+        before = tickets[: [other.ticket for other in tickets].index(ticket)]
+        if len(before) < limit.limit:
+            awaited = asker.awaited({other.run_id for other in tickets})
+            if awaited is None:
+                _start(connection, ticket)
+                return None
+            return awaited, f"{awaited}, which was requested earlier and is starting"
+    holders = ", ".join(str(other) for other in before if other.started_at)
+    waiting = sum(other.started_at is None for other in before)
+    return str([other.ticket for other in before]), f"{holders}; {waiting} more before this one"
 
 
 @contextmanager
@@ -163,14 +176,23 @@ def _start(connection: Connection, ticket: int) -> None:
 
 
 def _give_back(connection: Connection, ticket: int) -> None:
-    """Remove the run's own row, and those that killed runs left behind."""
     connection.execute("DELETE FROM taxi_assets.flow_queue WHERE ticket = %s", [ticket])
     connection.execute("SELECT pg_advisory_unlock(%s, %s)", [_CLASS, ticket])
-    connection.execute(
-        "DELETE FROM taxi_assets.flow_queue WHERE requested_at < now() - interval '1 day' AND ticket NOT IN"
-        " (SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND classid = %s::bigint::oid)",
-        [_CLASS],
-    )
+
+
+def bury(warehouse: Warehouse) -> list[str]:
+    """Forget the runs whose process was killed while it held a slot or waited for one, and return their ids."""
+    with warehouse.connect("taxi_assets bury") as connection, told_plainly("looking for killed runs"):
+        if connection.execute("SELECT to_regclass('taxi_assets.flow_queue')").fetchone() == (None,):
+            return []
+        rows = connection.execute(
+            "DELETE FROM taxi_assets.flow_queue WHERE ticket NOT IN"
+            " (SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND classid = %s::bigint::oid"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
+            " RETURNING run_id",
+            [_CLASS],
+        ).fetchall()
+    return [str(row[0]) for row in rows]
 
 
 def _grant(connection: Connection) -> str:

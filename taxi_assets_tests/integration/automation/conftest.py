@@ -37,7 +37,8 @@ def load_defs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoadD
         for name, value in {"TAXI_DATA_DIR": str(tmp_path / "data"), **variables}.items():
             monkeypatch.setenv(name, value)
         get_settings.cache_clear()
-        return importlib.reload(definitions).defs
+        importlib.reload(definitions)
+        return definitions.defs
 
     yield load
     monkeypatch.undo()
@@ -102,11 +103,11 @@ class Scheduler:
 
 
 @pytest.fixture
-def scheduler(instance: DagsterInstance, load_defs: LoadDefs) -> Iterator[Callable[..., Scheduler]]:
+def start(instance: DagsterInstance, load_defs: LoadDefs) -> Iterator[Callable[..., Scheduler]]:
     """Starts a scheduler over the definitions for given environment variables."""
     with ExitStack() as stack:
 
-        def start(**variables: str) -> Scheduler:
+        def start_scheduler(**variables: str) -> Scheduler:
             load_defs(**variables)
             origin = LoadableTargetOrigin(
                 executable_path=None, module_name="taxi_assets.definitions", attribute="defs", working_directory="."
@@ -114,7 +115,7 @@ def scheduler(instance: DagsterInstance, load_defs: LoadDefs) -> Iterator[Callab
             target = InProcessWorkspaceLoadTarget(InProcessCodeLocationOrigin(origin, location_name="taxi_assets"))
             return Scheduler(instance, stack.enter_context(create_test_daemon_workspace_context(target, instance)))
 
-        yield start
+        yield start_scheduler
 
 
 def months(first: str, last: str) -> list[Month]:

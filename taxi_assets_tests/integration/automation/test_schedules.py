@@ -30,10 +30,10 @@ def loaded(runs: list[DagsterRun]) -> list[str]:
 
 @pytest.mark.parametrize(("zone", "taxis"), [("UTC", ("green", "yellow")), ("America/New_York", ("green",))])
 def test_five_years_of_ticks_each_load_their_own_month_once(
-    scheduler: Start, published: Publish, zone: str, taxis: tuple[str, ...]
+    start: Start, published: Publish, zone: str, taxis: tuple[str, ...]
 ) -> None:
     wanted = months("2019-01", "2023-12")
-    scheduler = scheduler(
+    scheduler = start(
         TAXI_SOURCE_URL=published(wanted),
         TAXI_LAST_MONTH="2023-12",
         TAXI_SCHEDULE_TIMEZONE=zone,
@@ -59,9 +59,9 @@ def test_five_years_of_ticks_each_load_their_own_month_once(
             assert (run.tags["taxi"], run.tags["team"], run.tags["env"]) == (taxi, "data", "test")
 
 
-def test_offset_of_a_tick_follows_daylight_saving(scheduler: Start, published: Publish) -> None:
+def test_offset_of_a_tick_follows_daylight_saving(start: Start, published: Publish) -> None:
     wanted = months("2019-03", "2019-04")
-    scheduler = scheduler(TAXI_SOURCE_URL=published(wanted), TAXI_SCHEDULE_TIMEZONE="America/New_York")
+    scheduler = start(TAXI_SOURCE_URL=published(wanted), TAXI_SCHEDULE_TIMEZONE="America/New_York")
     scheduler.switch("green_schedule", on=True, at=tick(wanted[0]))
     for month in wanted:
         scheduler.look(tick(month, zone="America/New_York") + SOON)
@@ -69,8 +69,8 @@ def test_offset_of_a_tick_follows_daylight_saving(scheduler: Start, published: P
     assert dates == ["2019-03-01T09:00:00-05:00", "2019-04-01T09:00:00-04:00"]
 
 
-def test_nothing_is_run_retroactively_when_first_switched_on(scheduler: Start, published: Publish) -> None:
-    scheduler = scheduler(TAXI_SOURCE_URL=published(months("2019-01", "2019-12")))
+def test_nothing_is_run_retroactively_when_first_switched_on(start: Start, published: Publish) -> None:
+    scheduler = start(TAXI_SOURCE_URL=published(months("2019-01", "2019-12")))
     scheduler.switch("green_schedule", on=True, at=datetime(2019, 6, 15, tzinfo=UTC))
     scheduler.look(datetime(2019, 6, 15, 0, 1, tzinfo=UTC))
     assert scheduler.runs() == []
@@ -78,8 +78,8 @@ def test_nothing_is_run_retroactively_when_first_switched_on(scheduler: Start, p
     assert loaded(scheduler.runs()) == ["2019-07"]
 
 
-def test_time_switched_off_is_not_made_up_for(scheduler: Start, published: Publish) -> None:
-    scheduler = scheduler(TAXI_SOURCE_URL=published(months("2019-01", "2019-12")))
+def test_time_switched_off_is_not_made_up_for(start: Start, published: Publish) -> None:
+    scheduler = start(TAXI_SOURCE_URL=published(months("2019-01", "2019-12")))
     scheduler.switch("green_schedule", on=True, at=datetime(2019, 1, 15, tzinfo=UTC))
     scheduler.look(tick(Month(2019, 2)) + SOON)
     scheduler.switch("green_schedule", on=False, at=datetime(2019, 2, 15, tzinfo=UTC))
@@ -91,7 +91,7 @@ def test_time_switched_off_is_not_made_up_for(scheduler: Start, published: Publi
 
 @pytest.mark.parametrize("recover", ["ALL", "LAST", "NONE"])
 def test_downtime_is_made_up_for_as_kestra_does(
-    scheduler: Start, published: Publish, shared_dir: Path, recover: str
+    start: Start, published: Publish, shared_dir: Path, recover: str
 ) -> None:
     """The real engine's ten-second ticks, each told as a month: the third is the last before the downtime."""
     truth = json.loads((shared_dir / "kestra-truth" / "missed-schedules.json").read_text())
@@ -107,7 +107,7 @@ def test_downtime_is_made_up_for_as_kestra_does(
     alive = [m for m, e in zip(ticks, truth["recover"]["all"], strict=True) if e["trigger"]["date"] < truth["stop"]]
     after = [m for m in ticks if m not in alive and m > month_of(back.replace(second=30).isoformat())]
 
-    scheduler = scheduler(TAXI_SOURCE_URL=published(wanted), TAXI_RECOVER_MISSED_SCHEDULES=recover)
+    scheduler = start(TAXI_SOURCE_URL=published(wanted), TAXI_RECOVER_MISSED_SCHEDULES=recover)
     scheduler.switch("green_schedule", on=True, at=tick(wanted[0]) - SOON)
     for month in alive:
         scheduler.look(tick(month) + SOON)
@@ -117,8 +117,8 @@ def test_downtime_is_made_up_for_as_kestra_does(
     assert [Month.parse(m) for m in loaded(scheduler.runs())] == [month_of(e["trigger"]["date"]) for e in executions]
 
 
-def test_all_is_the_default(scheduler: Start, published: Publish) -> None:
-    scheduler = scheduler(TAXI_SOURCE_URL=published(months("2019-01", "2019-12")))
+def test_all_is_the_default(start: Start, published: Publish) -> None:
+    scheduler = start(TAXI_SOURCE_URL=published(months("2019-01", "2019-12")))
     scheduler.switch("green_schedule", on=True, at=datetime(2019, 1, 15, tzinfo=UTC))
     scheduler.look(datetime(2019, 6, 15, tzinfo=UTC))
     assert loaded(scheduler.runs()) == ["2019-02", "2019-03", "2019-04", "2019-05", "2019-06"]
@@ -127,9 +127,9 @@ def test_all_is_the_default(scheduler: Start, published: Publish) -> None:
 @pytest.mark.parametrize("point", ["TICK_CREATED", "RUN_CREATED", "RUN_LAUNCHED", "RUN_ADDED", "TICK_SUCCESS"])
 @pytest.mark.parametrize("next_look", [timedelta(minutes=1), timedelta(days=31)])
 def test_no_month_is_lost_or_asked_for_twice_when_the_scheduler_dies(
-    scheduler: Start, published: Publish, point: str, next_look: timedelta
+    start: Start, published: Publish, point: str, next_look: timedelta
 ) -> None:
-    scheduler = scheduler(TAXI_SOURCE_URL=published(months("2019-01", "2019-12")))
+    scheduler = start(TAXI_SOURCE_URL=published(months("2019-01", "2019-12")))
     scheduler.switch("green_schedule", on=True, at=datetime(2019, 1, 15, tzinfo=UTC))
     back = datetime(2019, 4, 15, tzinfo=UTC)
 
@@ -160,8 +160,8 @@ def test_no_month_is_lost_or_asked_for_twice_when_the_scheduler_dies(
     assert sorted(loaded(submitted)) == expected
 
 
-def test_unpublished_month_is_skipped_naming_the_last_published_one(scheduler: Start, published: Publish) -> None:
-    scheduler = scheduler(TAXI_SOURCE_URL=published(months("2019-01", "2019-03")), TAXI_LAST_MONTH="2019-05")
+def test_unpublished_month_is_skipped_naming_the_last_published_one(start: Start, published: Publish) -> None:
+    scheduler = start(TAXI_SOURCE_URL=published(months("2019-01", "2019-03")), TAXI_LAST_MONTH="2019-05")
     scheduler.switch("green_schedule", on=True, at=datetime(2019, 4, 15, tzinfo=UTC))
     scheduler.look(tick(Month(2019, 5)) + SOON)
     skipped = scheduler.last_tick("green_schedule")
@@ -173,17 +173,15 @@ def test_unpublished_month_is_skipped_naming_the_last_published_one(scheduler: S
     assert scheduler.runs() == []
 
 
-def test_published_months_of_a_downtime_are_loaded_beside_unpublished_ones(
-    scheduler: Start, published: Publish
-) -> None:
-    scheduler = scheduler(TAXI_SOURCE_URL=published(months("2019-01", "2019-03")), TAXI_LAST_MONTH="2019-05")
+def test_published_months_of_a_downtime_are_loaded_beside_unpublished_ones(start: Start, published: Publish) -> None:
+    scheduler = start(TAXI_SOURCE_URL=published(months("2019-01", "2019-03")), TAXI_LAST_MONTH="2019-05")
     scheduler.switch("green_schedule", on=True, at=datetime(2019, 1, 15, tzinfo=UTC))
     scheduler.look(datetime(2019, 8, 15, tzinfo=UTC))
     assert loaded(scheduler.runs()) == ["2019-02", "2019-03"]
 
 
-def test_source_that_does_not_answer_is_left_to_the_run(scheduler: Start, tmp_path: Path) -> None:
-    scheduler = scheduler(TAXI_SOURCE_URL=(tmp_path / "unmounted").as_uri())
+def test_source_that_does_not_answer_is_left_to_the_run(start: Start, tmp_path: Path) -> None:
+    scheduler = start(TAXI_SOURCE_URL=(tmp_path / "unmounted").as_uri())
     scheduler.switch("yellow_schedule", on=True, at=datetime(2019, 1, 15, tzinfo=UTC))
     scheduler.look(tick(Month(2019, 2), 10) + SOON)
     assert loaded(scheduler.runs()) == ["2019-02"]
