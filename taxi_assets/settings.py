@@ -46,7 +46,8 @@ def _month(value: object) -> object:
 
 def _source_url(value: str) -> str:
     if not value.startswith(("https://", "http://", "file://")):
-        raise ValueError("must start with https://, http:// or file://")
+        hint = f" (for a folder: {Path(value).as_uri()})" if value.startswith("/") else ""
+        raise ValueError(f"must start with https://, http:// or file://{hint}")
     return value.rstrip("/")
 
 

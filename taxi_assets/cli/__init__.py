@@ -43,3 +43,6 @@ def main() -> None:
     except TaxiAssetsError as error:
         Console(stderr=True, highlight=False).print(f"[red]error:[/red] {error}", soft_wrap=True)
         sys.exit(1)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("stopped; what was loaded stays, and the same command goes on from there")
+        sys.exit(130)

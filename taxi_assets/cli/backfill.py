@@ -105,6 +105,7 @@ def _run(
     from taxi_assets.postgres.connection import Warehouse
 
     warehouse = Warehouse.from_settings(settings)
+    _check_source(taxi, months, settings)
     job = defs.resolve_job_def(scheduled_job_name(taxi))
     with live_backfill(warehouse, taxi.taxi, list(map(str, months)), labels) as live:
         bury_killed_runs(instance, warehouse)
@@ -115,7 +116,20 @@ def _run(
             instance,
             lambda month: backfill_tags(taxi, month, labels, settings),
         )
-        finished = follow(reported(results, live), len(months), taxi.taxi)
+        finished = follow(reported(results, live), months, taxi.taxi)
     print_results(finished)
     if len(finished) < len(months) or not all(result.succeeded for result in finished):
         raise typer.Exit(1)
+
+
+def _check_source(taxi: Dataset, months: Sequence[Month], settings: Settings) -> None:
+    """Say once, before the first run, that the source does not answer; months on the disk load without it."""
+    from taxi_assets.errors import UnreachableError
+    from taxi_assets.trips.source import Source
+
+    source = Source.from_settings(settings)
+    try:
+        source.check()
+    except UnreachableError:
+        if not any(source.path_of(taxi, month).exists() for month in months):
+            raise

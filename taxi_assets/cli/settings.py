@@ -28,7 +28,7 @@ def settings(
         return
     values = get_settings()
     for name, variable, description, _ in described():
-        typer.echo(f"{variable} = {getattr(values, name)}\n    {description}")
+        typer.echo(f"{variable} = {_shown(getattr(values, name)).strip('`')}\n    {description.replace('`', '')}")
 
 
 def settings_page() -> str:
