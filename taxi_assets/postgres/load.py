@@ -130,8 +130,11 @@ class Loader:
     def _connect(self, stack: ExitStack, name: str, raw: RawFile) -> list[Connection]:
         streams = min(self.settings.copy_streams, 1 + raw.size // _BYTES_PER_STREAM)
         connections = [stack.enter_context(self.warehouse.connect(name)) for _ in range(streams)]
+        limits = sql.SQL("SET work_mem = {}; SET lock_timeout = {}").format(
+            sql.Literal(f"{self.settings.work_mem_mb}MB"), sql.Literal(int(self.settings.lock_timeout * 1000))
+        )
         for connection in connections:
-            connection.execute(sql.SQL("SET work_mem = {}").format(sql.Literal(f"{self.settings.work_mem_mb}MB")))
+            connection.execute(limits)
         for connection in connections[1:]:  # these work beside the first one and leave the other cores to it
             connection.execute("SET max_parallel_workers_per_gather = 0")
         return connections

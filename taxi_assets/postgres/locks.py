@@ -32,10 +32,11 @@ def lock_table(connection: Connection, table: sql.Identifier, mode: LiteralStrin
 
     Raises BusyError naming the session that holds it.
     """
-    if timeout <= _PATIENCE or not _try_lock(connection, table, mode, _PATIENCE):
+    patience = min(timeout, _PATIENCE)
+    if not _try_lock(connection, table, mode, patience):
         blocker = _blocker(connection, table, mode)
         _log.warning("waiting for %s, which %s holds", table.as_string(connection), blocker or "another session")
-        if not _try_lock(connection, table, mode, timeout):
+        if timeout <= patience or not _try_lock(connection, table, mode, timeout - patience):
             name = table.as_string(connection).replace('"', "")
             holder = _blocker(connection, table, mode) or blocker or "another session"
             raise BusyError(
