@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 
 from taxi_assets.cli.backfill import backfill
-from taxi_assets.cli.compare import compare
 from taxi_assets.cli.backfill_control import control_app
+from taxi_assets.cli.compare import compare
 from taxi_assets.cli.db import db_app
 from taxi_assets.cli.demo import demo
 from taxi_assets.cli.init import init
