@@ -14,7 +14,10 @@ for _category in (BetaWarning, PreviewWarning, SupersessionWarning):
     warnings.filterwarnings("ignore", category=_category)
 
 from taxi_assets.assets.postgres import postgres_assets, release_asset  # noqa: E402
+from taxi_assets.automation.downstream import analyze_trips, trips_changed  # noqa: E402
+from taxi_assets.automation.failure_sensor import failure_sensor  # noqa: E402
 from taxi_assets.automation.jobs import postgres_job, scheduled_job  # noqa: E402
+from taxi_assets.automation.release_sensor import release_sensor  # noqa: E402
 from taxi_assets.automation.schedules import taxi_schedule  # noqa: E402
 
 
@@ -22,10 +25,13 @@ def build_defs(settings: Settings) -> Definitions:
     """The definitions for given settings: production, tests and the shell use the same."""
     assets = {taxi: postgres_assets(dataset, settings) for taxi, dataset in DATASETS.items()}
     scheduled = {taxi: scheduled_job(dataset, assets[taxi]) for taxi, dataset in DATASETS.items()}
+    manual = [postgres_job(dataset, assets[taxi]) for taxi, dataset in DATASETS.items()]
+    downstream = analyze_trips(settings)
     return Definitions(
         assets=[release_asset(settings), *assets.values()],
-        jobs=[*(postgres_job(dataset, assets[taxi]) for taxi, dataset in DATASETS.items()), *scheduled.values()],
+        jobs=[*manual, *scheduled.values(), downstream],
         schedules=[taxi_schedule(dataset, scheduled[taxi], settings) for taxi, dataset in DATASETS.items()],
+        sensors=[release_sensor(scheduled, settings), trips_changed(downstream), failure_sensor(settings)],
         executor=in_process_executor,
     )
 

@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 from dagster import DagsterInstance
+from fasteners import InterProcessLock
 
 from taxi_assets.automation.storage import STORAGE_VARIABLE, copy_history, storage_url
 from taxi_assets.settings import Settings
@@ -47,7 +48,9 @@ def open_instance(settings: Settings) -> DagsterInstance:
     """The instance in `dagster_home`, also for the processes started from this one."""
     variables = instance_environment(settings)
     os.environ.update(variables)
-    return DagsterInstance.from_config(variables["DAGSTER_HOME"])
+    home = variables["DAGSTER_HOME"]
+    with InterProcessLock(Path(home) / ".opening"):  # two processes that make the storage at once spoil it
+        return DagsterInstance.from_config(home)
 
 
 def deploy_instance(settings: Settings, config: Path) -> int:
