@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -80,6 +81,7 @@ def _webhook(value: SecretStr) -> SecretStr:
     return value
 
 
+Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().resolve())]
 MonthSetting = Annotated[Month, NoDecode, BeforeValidator(_month), PlainSerializer(str)]
 
 
@@ -94,7 +96,7 @@ class Settings(BaseSettings):
         PUBLIC_RELEASE,
         description="Where the files are: `{url}/{taxi}/{taxi}_tripdata_{YYYY-MM}.csv.gz`; http(s) or file://.",
     )
-    data_dir: Path = Field(
+    data_dir: Folder = Field(
         default_factory=lambda: project_dir() / "data",
         description="Folder for raw files, the embedded PostgreSQL and Dagster's own storage.",
     )
@@ -151,7 +153,7 @@ class Settings(BaseSettings):
         None, description="Where failure_sensor posts a failed run as JSON. Treated as a secret."
     )
 
-    dagster_home: Path | None = Field(
+    dagster_home: Folder | None = Field(
         None,
         validation_alias="DAGSTER_HOME",
         description="Dagster's own storage of runs and events; a folder in the data folder if not set.",
@@ -175,6 +177,11 @@ class Settings(BaseSettings):
     def months(self) -> tuple[Month, ...]:
         """Every monthly partition, oldest first."""
         return tuple(months_between(self.first_month, self.last_month))
+
+    @property
+    def source_display(self) -> str:
+        """The source's URL without a password."""
+        return re.sub(r"(://)[^/@]*@", r"\1", self.source_url)
 
     @property
     def generated_dir(self) -> Path:

@@ -69,13 +69,13 @@ def staging_metadata(load: Load, dataset: Dataset) -> Metadata:
 
 def trips_metadata(load: Load) -> Metadata:
     """Of a month in the trips table, with where the time went."""
-    total = {"total_rows_estimate": -load.total_rows} if load.total_rows < 0 else {"total_rows": load.total_rows}
+    total = {"total_rows_estimate" if load.total_is_estimate else "total_rows": load.total_rows}
     return {
         "dagster/partition_row_count": load.rows_read,
         "rows_read": load.rows_read,
         "rows_inserted": load.rows_inserted,
         "rows_matched": load.rows_matched,
-        **total,
+        **(total if load.total_rows is not None else {}),
         "file": load.filename,
         **{f"seconds_{phase}": round(seconds, 3) for phase, seconds in load.seconds.items()},
     }

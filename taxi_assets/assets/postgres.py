@@ -44,7 +44,7 @@ def release_asset(settings: Settings) -> AssetSpec:
         description="Trip files by month, `{taxi}/{taxi}_tripdata_{YYYY-MM}.csv.gz`, as published by NYC TLC.",
         group_name="source",
         kinds={"csv", "http"},
-        metadata={"url": settings.source_url},
+        metadata={"url": settings.source_display},
     )
 
 

@@ -6,6 +6,7 @@ import sys
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from taxi_assets.cli.backfill import backfill
 from taxi_assets.cli.backfill_control import control_app
@@ -41,7 +42,7 @@ def main() -> None:
     try:
         app()
     except TaxiAssetsError as error:
-        Console(stderr=True, highlight=False).print(f"[red]error:[/red] {error}", soft_wrap=True)
+        Console(stderr=True, highlight=False).print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         Console(stderr=True).print("stopped; what was loaded stays, and the same command goes on from there")

