@@ -58,9 +58,9 @@ def _choose_source(settings: Settings) -> dict[Dataset, list[Month]]:
         source.check()
         months = {dataset: _published(source, dataset, settings) for dataset in DATASETS.values()}
         if all(months.values()):
-            console.print(f"   {settings.source_url}")
+            console.print(f"   {settings.source_shown}")
             return months
-        reason = f"{settings.source_url} has no month of every taxi"
+        reason = f"{settings.source_shown} has no month of every taxi"
     except SourceError as error:
         reason = str(error)
     console.print(f"   {reason}", soft_wrap=True)
