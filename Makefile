@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check format lock clean-venv
+.PHONY: help venv demo test reliability torture audit licences check format lock clean-venv
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,6 +26,21 @@ demo: venv ## load two months of each taxi into an embedded PostgreSQL and show 
 
 test: venv ## run the whole test suite
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+reliability: venv ## write docs/reliability.md from what the tests find
+	@$(BIN)/python -m pytest -n 2 taxi_assets_tests/integration/faults -k "bad_files or outages or rights" --write-reliability
+	@$(BIN)/python -m taxi_assets_tests.reliability
+
+torture: venv ## kill, crash, race and break loads for long, and count what was lost
+	@$(BIN)/python -m pytest -n 2 --torture taxi_assets_tests/integration/faults taxi_assets_tests/integration/trips
+
+audit: venv ## look the dependencies up among known vulnerabilities (needs a network)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --target .venv/audit pip-audit \
+		&& PYTHONPATH=.venv/audit $(BIN)/python -m pip_audit --require-hashes -r requirements/dev.txt \
+		|| echo "not audited: no network, or see above"
+
+licences: venv ## list the licences of all dependencies in docs/licences.md
+	@$(BIN)/python -m taxi_assets_tests.licences
 
 check: venv ## lint, types, import rules, definitions
 	@$(BIN)/ruff check .
