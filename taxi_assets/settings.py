@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -89,11 +88,17 @@ class Settings(BaseSettings):
     """One field per environment variable; the variable is the field's name in capitals with `TAXI_` before it."""
 
     model_config = SettingsConfigDict(
-        env_prefix="TAXI_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+        env_prefix="TAXI_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     source_url: Annotated[str, AfterValidator(_source_url)] = Field(
         PUBLIC_RELEASE,
+        repr=False,  # may hold a password; `source_shown` is for people
         description="Where the files are: `{url}/{taxi}/{taxi}_tripdata_{YYYY-MM}.csv.gz`; http(s) or file://.",
     )
     data_dir: Folder = Field(
@@ -174,14 +179,16 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def source_shown(self) -> str:
+        """`source_url` without user and password."""
+        scheme, _, rest = self.source_url.partition("://")
+        host, slash, path = rest.partition("/")
+        return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+
+    @property
     def months(self) -> tuple[Month, ...]:
         """Every monthly partition, oldest first."""
         return tuple(months_between(self.first_month, self.last_month))
-
-    @property
-    def source_display(self) -> str:
-        """The source's URL without a password."""
-        return re.sub(r"(://)[^/@]*@", r"\1", self.source_url)
 
     @property
     def generated_dir(self) -> Path:

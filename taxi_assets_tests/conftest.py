@@ -37,7 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # Random tables are loaded into a real server, so a slow example is no finding.
     torture = config.getoption("--torture")
     common = hypothesis.settings(deadline=None, derandomize=not torture, database=None)
-    hypothesis.settings.register_profile("suite", common, max_examples=10)
+    hypothesis.settings.register_profile("suite", common, max_examples=10, phases=list(hypothesis.Phase)[:3])
     hypothesis.settings.register_profile("torture", common, max_examples=500)
     hypothesis.settings.load_profile("torture" if torture else "suite")
 

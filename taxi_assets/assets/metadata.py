@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from taxi_assets.trips.source import RawFile
 
 Metadata = Mapping[str, Any]
+
+_LONGEST_CELL = 80
+"""Characters."""
 
 
 def table_schema(columns: tuple[Column, ...]) -> TableSchema:
@@ -92,4 +96,8 @@ def _preview(load: Load, dataset: Dataset) -> MetadataValue[Any]:
 
 
 def _cell(value: Any) -> str | int | float | bool | None:
-    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+    """JSON has no infinity and no NaN, and a person reads no megabyte of a cell."""
+    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    text = str(value)
+    return text if len(text) <= _LONGEST_CELL else f"{text[:_LONGEST_CELL]}…"

@@ -4,7 +4,8 @@ Separate assets over a range of months would skip every later month of staging w
 returned for a range counts for all of it. Here each month reports itself, and a failed one does not stop the rest.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from dagster import (
     AssetCheckEvaluation,
@@ -17,18 +18,30 @@ from dagster import (
     Failure,
     multi_asset,
 )
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from taxi_assets.assets.checks import check_specs, evaluate, failed_file
 from taxi_assets.assets.flow import flow_limit, within_limit
 from taxi_assets.assets.metadata import Metadata, raw_metadata, staging_metadata, table_definition, trips_metadata
 from taxi_assets.assets.partitions import monthly_partitions
 from taxi_assets.assets.request import REPLACE_TAG, requested_months, run_labels
-from taxi_assets.errors import FileError, MonthError, TaxiAssetsError
+from taxi_assets.errors import (
+    BusyError,
+    FileError,
+    MonthError,
+    TaxiAssetsError,
+    UnavailableError,
+    UnreachableError,
+)
 from taxi_assets.settings import Settings
 from taxi_assets.trips.datasets import Dataset
 from taxi_assets.trips.months import Month
 
+if TYPE_CHECKING:
+    from taxi_assets.postgres.load import Load
+
 CODE_VERSION = "1"
+_ATTEMPTS = 3
 GROUP = "postgres"
 OWNERS = ["team:taxi_assets"]
 RELEASE = AssetKey("nyc_tlc_release")
@@ -44,7 +57,7 @@ def release_asset(settings: Settings) -> AssetSpec:
         description="Trip files by month, `{taxi}/{taxi}_tripdata_{YYYY-MM}.csv.gz`, as published by NYC TLC.",
         group_name="source",
         kinds={"csv", "http"},
-        metadata={"url": settings.source_display},
+        metadata={"url": settings.source_shown},
     )
 
 
@@ -131,13 +144,14 @@ def _run_months(context: AssetExecutionContext, dataset: Dataset, settings: Sett
                     failures[month] = error
     except TaxiAssetsError as error:  # no slot to be had: the warehouse does not answer
         raise Failure(str(error), allow_retries=False) from None
+    retry = any(isinstance(error, UnreachableError | UnavailableError | BusyError) for error in failures.values())
     if failures and len(months) == 1:
-        raise Failure(str(failures[months[0]]), allow_retries=False)
+        raise Failure(str(failures[months[0]]), allow_retries=retry)
     if failures:
         named = "; ".join(f"{month}: {error}" for month, error in failures.items())
         raise Failure(
             f"{len(failures)} of {len(months)} {dataset.taxi} months failed, the others are loaded. {named}",
-            allow_retries=False,
+            allow_retries=retry,
         )
 
 
@@ -164,10 +178,14 @@ class _MonthRun:
         yield self._materialized("raw_csv", raw_metadata(raw))
         if self.context.selected_asset_keys <= {AssetKey(f"{self.dataset.taxi}_raw_csv")}:
             return
-        loader = Loader(Warehouse.from_settings(self.settings), self.settings)
+        replace = self.context.run.tags.get(REPLACE_TAG) == "true"
+
+        def load_once() -> "Load":
+            loader = Loader(Warehouse.from_settings(self.settings), self.settings)
+            return loader.load(self.dataset, self.month, raw, run_id=self.context.run.run_id, replace=replace)
+
         try:
-            replace = self.context.run.tags.get(REPLACE_TAG) == "true"
-            load = loader.load(self.dataset, self.month, raw, run_id=self.context.run.run_id, replace=replace)
+            load = self._persist(load_once)
         except FileError as error:
             yield failed_file(self.dataset, self.month, str(error))
             source.discard(self.dataset, self.month)  # so that a repaired file is fetched next time
@@ -181,6 +199,17 @@ class _MonthRun:
         )  # fmt: skip
         if not self.settings.keep_raw:
             source.discard(self.dataset, self.month)
+
+    def _persist(self, load: "Callable[[], Load]") -> "Load":
+        """Try again when the server went away, as one that restarts is back in seconds."""
+        tries = Retrying(
+            retry=retry_if_exception_type(UnavailableError),
+            stop=stop_after_attempt(_ATTEMPTS),
+            wait=wait_exponential(max=10),
+            before_sleep=lambda state: self.context.log.warning(f"{state.outcome and state.outcome.exception()}"),
+            reraise=True,
+        )
+        return tries(load)
 
     def _materialized(self, asset: str, metadata: Metadata) -> AssetMaterialization:
         return AssetMaterialization(f"{self.dataset.taxi}_{asset}", metadata=dict(metadata), partition=str(self.month))

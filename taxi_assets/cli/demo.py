@@ -61,9 +61,9 @@ def _choose_source(settings: Settings, warehouse: Warehouse) -> dict[Dataset, li
         source.check()
         months = {dataset: _published(source, dataset, settings) for dataset in DATASETS.values()}
         if all(months.values()):
-            console.print(f"   {settings.source_display}")
+            console.print(f"   {settings.source_shown}")
             return months
-        reason = f"{settings.source_display} has no month of every taxi"
+        reason = f"{settings.source_shown} has no month of every taxi"
     except SourceError as error:
         reason = str(error)
     console.print(f"   {escape(reason)}", soft_wrap=True)

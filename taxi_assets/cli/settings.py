@@ -28,7 +28,7 @@ def settings(
         return
     values = get_settings()
     for name, variable, description, _ in described():
-        value = values.source_display if name == "source_url" else getattr(values, name)
+        value = values.source_shown if name == "source_url" else getattr(values, name)
         typer.echo(f"{variable} = {_shown(value).strip('`')}\n    {description.replace('`', '')}")
 
 

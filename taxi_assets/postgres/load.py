@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 from psycopg import Connection, sql
+from psycopg.types.string import TextLoader
 
 from taxi_assets.errors import FileError, WarehouseError
 from taxi_assets.postgres.connection import Warehouse, statement, told_plainly
@@ -221,7 +222,9 @@ def delete_file(connection: Connection, table: sql.Identifier, filename: str) ->
 def _stats(connection: Connection, work: WorkTable) -> tuple[int, int, list[tuple[Any, ...]]]:
     """Rows without VendorID, repeats of ids inside the file, and the first rows."""
     row = connection.execute(statement("stats.sql", rows=work.identifier)).fetchone()
-    preview = connection.execute(sql.SQL("SELECT * FROM {} LIMIT 5").format(work.identifier)).fetchall()
+    cursor = connection.cursor()
+    cursor.adapters.register_loader("timestamp", TextLoader)  # Python has no year 10000 and no infinity
+    preview = cursor.execute(sql.SQL("SELECT * FROM {} LIMIT 5").format(work.identifier)).fetchall()
     without_vendor, repeated = row or (0, 0)
     return without_vendor, repeated, preview
 
