@@ -91,3 +91,15 @@ def test_checks_of_a_month_passed(page: Page, picture: Picture) -> None:
 def test_runs_from_the_shell_are_listed_with_their_labels(page: Page) -> None:
     page.goto("/runs")
     expect(page.get_by_text("file: green_tripdata_2020-04.csv")).to_be_visible()
+
+
+def test_schedules_and_sensors_say_what_they_do(page: Page, picture: Picture) -> None:
+    page.goto("/automation")
+    for name, when in (("green_schedule", "09:00 AM"), ("yellow_schedule", "10:00 AM")):
+        row = page.locator("tr, [role=row], div").filter(has=page.get_by_text(name, exact=True)).last
+        expect(row).to_be_visible()
+        expect(page.get_by_text(re.compile(f"At {when}, on day 1 of the month")).first).to_be_visible()
+    picture("automation")
+    page.goto("/locations/taxi_assets/schedules/green_schedule")
+    expect(page.get_by_text("green_postgres_taxi_scheduled").first).to_be_visible()
+    picture("schedule")

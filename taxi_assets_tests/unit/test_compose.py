@@ -31,10 +31,8 @@ def example() -> dict[str, str]:
 @pytest.fixture(scope="session")
 def loader(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """A real Compose implementation: its own command, or its loader, built here."""
-    if (
-        shutil.which("docker")
-        and subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0
-    ):  # noqa: S607
+    docker = shutil.which("docker")
+    if docker and subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode == 0:
         return ["docker"]
     if shutil.which("go") is None:
         pytest.skip("neither docker compose nor a Go compiler to build its loader is here")
