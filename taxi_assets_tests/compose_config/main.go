@@ -1,17 +1,18 @@
 // Prints a Compose file as `docker compose config --format json` does, with Compose's own loader and no Docker.
-// Usage: compose_config FILE [PROFILE...]; variables come from the environment alone.
+// Usage: compose_config FILE[,FILE...] [PROFILE...]; variables come from the environment alone.
 package main
 
 import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/compose-spec/compose-go/v2/cli"
 )
 
 func main() {
-	options, err := cli.NewProjectOptions(os.Args[1:2], cli.WithOsEnv, cli.WithProfiles(os.Args[2:]))
+	options, err := cli.NewProjectOptions(strings.Split(os.Args[1], ","), cli.WithOsEnv, cli.WithProfiles(os.Args[2:]))
 	if err == nil {
 		project, loadErr := options.LoadProject(context.Background())
 		if err = loadErr; err == nil {

@@ -50,13 +50,17 @@ def loader(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [str(program)]
 
 
-def run_compose(loader: list[str], profiles: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
-    file = str(ROOT / "docker-compose.yml")
+def run_compose(
+    loader: list[str], profiles: list[str], *more: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Resolve docker-compose.yml, and more files over it, with the variables given and no others."""
+    files = [str(ROOT / name) for name in ("docker-compose.yml", *more)]
     if loader == ["docker"]:
-        flags = [flag for profile in profiles for flag in ("--profile", profile)]
-        loader = ["docker", "compose", "--env-file", "/dev/null", *flags, "-f", file, "config", "--format", "json"]
+        flags = [part for profile in profiles for part in ("--profile", profile)]
+        flags += [part for file in files for part in ("-f", file)]
+        loader = ["docker", "compose", "--env-file", os.devnull, *flags, "config", "--format", "json"]
     else:
-        loader = [*loader, file, *profiles]
+        loader = [*loader, ",".join(files), *profiles]
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME")}
     return subprocess.run(loader, capture_output=True, text=True, env={**kept, **variables}, check=False)
 
@@ -163,6 +167,15 @@ def test_dagster_finds_its_code_server_and_storage(services: dict[str, Any]) -> 
         f"postgresql+psycopg2://{storage['POSTGRES_USER']}:{storage['POSTGRES_PASSWORD']}"
         f"@dagster_postgres:5432/{storage['POSTGRES_DB']}"
     )
+
+
+def test_managed_postgres_takes_the_place_of_the_container(loader: list[str]) -> None:
+    url = "postgresql://taxi:secret@db.example.com:5432/ny_taxi?sslmode=require"
+    result = run_compose(loader, [], "deploy/managed-postgres.yml", **example(), TAXI_POSTGRES_URL=url)
+    assert result.returncode == 0, result.stderr
+    services = json.loads(result.stdout)["services"]
+    assert set(services) == {"dagster_postgres", "dagster_code", "dagster_webserver", "dagster_daemon"}
+    assert services["dagster_code"]["environment"]["TAXI_POSTGRES_URL"] == url
 
 
 def test_pgadmin_knows_the_database(services: dict[str, Any]) -> None:
