@@ -91,6 +91,7 @@ class EmbeddedServer:
         with InterProcessLock(self.folder / "lock"):
             if self.running() is None:
                 return False
+            self._let_server_in()  # the folders above may have been closed since the start
             self._run("pg_ctl", "-D", str(self.data), "-w", "-m", "fast", "stop")
         return True
 
@@ -100,6 +101,7 @@ class EmbeddedServer:
         port = kept_port(self.folder / "port")
         if port is None:
             raise WarehouseError(f"no free port on {LOOPBACK} for the embedded PostgreSQL")
+        self._let_server_in()
         options = f"-p {port} -c listen_addresses={LOOPBACK} -c unix_socket_directories="
         self._run("pg_ctl", "-D", str(self.data), "-w", "-l", str(self.log), "-o", options, "start")
         server = self.running()

@@ -20,10 +20,9 @@ def test_backfill_launched_in_the_dialog_loads_its_months(page: Page, stack: Sta
     assert rows == [(f"green_tripdata_{month}.csv", ROWS) for month in sorted(months)]
     page.goto("/runs?view=backfills")
     expect(page.get_by_text("Success", exact=True).first).to_be_visible(timeout=60_000)
-    picture("backfill")
 
 
-def test_failed_month_says_why_in_one_line_and_is_run_again_alone(page: Page, stack: Stack, picture: Picture) -> None:
+def test_failed_month_says_why_in_one_line_and_is_run_again_alone(page: Page, stack: Stack) -> None:
     launch(page, "green_postgres_taxi", BROKEN_MONTH)
     wait_for(lambda: bool(failed_runs(stack)), 120, "the run of the broken month ends")
     page.goto(f"/runs/{failed_runs(stack)[0]}")
@@ -31,7 +30,6 @@ def test_failed_month_says_why_in_one_line_and_is_run_again_alone(page: Page, st
     reason = page.get_by_text(f"green {BROKEN_MONTH} failed:").first
     expect(reason).to_contain_text(f"green_tripdata_{BROKEN_MONTH}.csv.gz is cut short")
     assert "\n" not in reason.inner_text().strip()
-    picture("failed-month")
 
     write_month(DATASETS["green"], Month.parse(BROKEN_MONTH), file_of(stack, "green", BROKEN_MONTH), ROWS)
     launch(page, "green_postgres_taxi", BROKEN_MONTH)
