@@ -214,3 +214,14 @@ def test_image_is_built_from_the_lock_files_and_runs_as_nobody_special() -> None
     for copied in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE):
         for path in copied.split():
             assert (ROOT / path).exists(), path
+
+
+def test_run_queue_has_the_limit_of_the_scheduled_flow() -> None:
+    from taxi_assets.assets.flow import FLOW_TAG, SCHEDULED_FLOW
+
+    config = yaml.safe_load((ROOT / "deploy" / "dagster.yaml").read_text())
+    assert config["concurrency"]["runs"]["tag_concurrency_limits"] == [
+        {"key": FLOW_TAG, "value": SCHEDULED_FLOW, "limit": 1}
+    ]
+    assert config["run_retries"]["retry_on_asset_or_op_failure"] is False
+    assert config["telemetry"]["enabled"] is False
