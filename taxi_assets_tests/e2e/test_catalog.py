@@ -92,11 +92,13 @@ def test_runs_from_the_shell_are_listed_with_their_labels(page: Page) -> None:
     expect(page.get_by_text("file: green_tripdata_2020-04.csv")).to_be_visible()
 
 
-def test_schedules_say_when_they_run_and_what_they_load(page: Page, picture: Picture) -> None:
+def test_schedules_and_sensors_are_listed_with_what_they_do(page: Page, picture: Picture) -> None:
     page.goto("/automation")
     for taxi, hour in (("green", "09:00 AM"), ("yellow", "10:00 AM")):
         expect(page.get_by_text(f"{taxi}_schedule", exact=True)).to_be_visible()
         expect(page.get_by_text(f"At {hour} UTC, on day 1 of the month").first).to_be_visible()
+    for sensor in ("release_sensor", "failure_sensor", "trips_changed"):
+        expect(page.get_by_text(sensor, exact=True)).to_be_visible()
     picture("automation")
     page.goto("/locations/taxi_assets/schedules/green_schedule")
     expect(page.get_by_text("green_postgres_taxi_scheduled").first).to_be_visible()
