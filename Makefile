@@ -72,4 +72,5 @@ format: venv ## format and fix what ruff can
 lock: ## resolve the versions in requirements/ anew (needs uv)
 	$(LOCK) -o requirements/postgres.txt
 	$(LOCK) --extra ui -o requirements/server.txt
+	echo hatchling | $(LOCK:pyproject.toml=-) -o requirements/build.txt
 	$(LOCK) --extra ui --extra dev --extra e2e -o requirements/dev.txt

