@@ -43,6 +43,13 @@ mutation($params: LaunchBackfillParams!) {
   }
 }
 """
+_WORKSPACE = """
+query {
+  workspaceOrError {
+    ... on Workspace { locationEntries { locationOrLoadError { __typename ... on PythonError { errorChain { error { message } } } } } }
+  }
+}
+"""
 _START_SCHEDULE = "mutation($selector: ScheduleSelector!) { startSchedule(scheduleSelector: $selector) { __typename } }"
 
 
@@ -86,10 +93,14 @@ class Deployment:
         return first
 
     def answers(self) -> bool:
+        """Whether the webserver is up and has loaded the definitions."""
         try:
-            return "version" in str(self.graphql("query { workspaceOrError { __typename } version }")) or True
+            workspace = self.graphql(_WORKSPACE)
         except OSError:
             return False
+        loaded = [entry["locationOrLoadError"] for entry in workspace["locationEntries"]]
+        assert not any(one and one["__typename"] == "PythonError" for one in loaded), loaded
+        return bool(loaded and loaded[0])
 
     def switch_on(self, schedule: str, since: datetime) -> None:
         """Switch a schedule on in the UI, and let it have been on since a moment in the past."""

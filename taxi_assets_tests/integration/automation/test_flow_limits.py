@@ -66,7 +66,7 @@ def test_surplus_run_ends_before_any_work_and_names_the_limit(
     run = instance.get_run_by_id(result.run_id)
     assert run is not None
     assert run.status is ends
-    said = " ".join(event.message + str(event.event_specific_data) for event in result.all_events)
+    said = " ".join(f"{event.message} {event.event_specific_data}" for event in result.all_events)
     assert f"01_hello_world allows {limit} at once ({surplus})" in said
     assert hello.execute_in_process(instance=instance).success
     assert worked == [1]
