@@ -60,7 +60,7 @@ class Processes:
             **os.environ,
             "TAXI_DATA_DIR": str(self.folder / "data"),
             "TAXI_POSTGRES_URL": url,
-            "DAGSTER_POSTGRES_URL": url,
+            "DAGSTER_POSTGRES_URL": url.replace("postgresql:", "postgresql+psycopg2:"),
             "TAXI_SOURCE_URL": source,
             "TAXI_BACKFILL_POLICY": policy,
             "DAGSTER_HOME": str(home),

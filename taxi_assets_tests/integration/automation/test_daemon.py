@@ -46,7 +46,9 @@ mutation($params: LaunchBackfillParams!) {
 _WORKSPACE = """
 query {
   workspaceOrError {
-    ... on Workspace { locationEntries { locationOrLoadError { __typename ... on PythonError { errorChain { error { message } } } } } }
+    ... on Workspace {
+      locationEntries { locationOrLoadError { __typename ... on PythonError { errorChain { error { message } } } } }
+    }
   }
 }
 """
@@ -136,7 +138,7 @@ def deployment(tmp_path: Path, warehouse: Warehouse, shared_dir: Path) -> Iterat
             "TAXI_POSTGRES_URL": warehouse.url,
             "TAXI_SOURCE_URL": (shared_dir / "data" / "trips").as_uri(),
             "TAXI_LAST_MONTH": "2020-09",
-            "DAGSTER_POSTGRES_URL": warehouse.url,
+            "DAGSTER_POSTGRES_URL": warehouse.url.replace("postgresql:", "postgresql+psycopg2:"),
         },
     )
     made.start("dagster-webserver", "-h", "127.0.0.1", "-p", str(made.port))
