@@ -45,3 +45,11 @@ class BusyError(WarehouseError):
 
 class KestraError(TaxiAssetsError):
     """A Kestra server cannot be reached or refuses, or a flow cannot be read, replayed or run to its end."""
+
+
+class MissingKeyError(SettingsError):
+    """A key that neither the environment nor the key-value store has."""
+
+
+class GoogleError(WarehouseError):
+    """BigQuery or Cloud Storage cannot be reached, refuses, or does not have what is needed."""
