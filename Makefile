@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+COMPILE := uv pip compile --quiet --no-strip-extras --universal --generate-hashes --no-emit-index-url --python-version 3.11
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check format lock clean-venv
+.PHONY: help venv demo demo-gcp test check format lock clean-venv
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,6 +25,9 @@ $(STAMP): requirements/dev.txt pyproject.toml
 demo: venv ## load two months of each taxi into an embedded PostgreSQL and show them
 	@$(BIN)/taxi-assets demo
 
+demo-gcp: venv ## the same into BigQuery and Cloud Storage, played by stand-ins on this machine
+	@$(BIN)/taxi-assets demo-gcp
+
 test: venv ## run the whole test suite
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
@@ -38,5 +42,6 @@ format: venv ## format and fix what ruff can
 	@$(BIN)/ruff format .
 
 lock: ## resolve the versions in requirements/ anew (needs uv)
-	uv pip compile --quiet --no-strip-extras --universal --generate-hashes --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements/postgres.txt
-	uv pip compile --quiet --no-strip-extras --universal --generate-hashes --no-emit-index-url --python-version 3.11 --extra ui --extra dev pyproject.toml -o requirements/dev.txt
+	$(COMPILE) pyproject.toml -o requirements/postgres.txt
+	$(COMPILE) --extra gcp pyproject.toml -o requirements/gcp.txt
+	$(COMPILE) --extra ui --extra gcp --extra gcp-dev --extra dev pyproject.toml -o requirements/dev.txt
