@@ -13,7 +13,9 @@ from taxi_assets.trips.datasets import DATASETS
 for _category in (BetaWarning, PreviewWarning, SupersessionWarning):
     warnings.filterwarnings("ignore", category=_category)
 
+from taxi_assets.assets.bigquery import bigquery_assets  # noqa: E402
 from taxi_assets.assets.postgres import postgres_assets, release_asset  # noqa: E402
+from taxi_assets.automation.gcp_jobs import gcp_kv_job, gcp_setup_job, taxi_jobs  # noqa: E402
 from taxi_assets.automation.jobs import postgres_job  # noqa: E402
 
 
@@ -21,8 +23,17 @@ def build_defs(settings: Settings) -> Definitions:
     """The definitions for given settings: production, tests and the shell use the same."""
     assets = {taxi: postgres_assets(dataset, settings) for taxi, dataset in DATASETS.items()}
     return Definitions(
-        assets=[release_asset(settings), *assets.values()],
-        jobs=[postgres_job(dataset, assets[taxi]) for taxi, dataset in DATASETS.items()],
+        assets=[
+            release_asset(settings),
+            *assets.values(),
+            *(bigquery_assets(dataset, settings) for dataset in DATASETS.values()),
+        ],
+        jobs=[
+            *(postgres_job(dataset, assets[taxi]) for taxi, dataset in DATASETS.items()),
+            *(job for dataset in DATASETS.values() for job in taxi_jobs(dataset)),
+            gcp_kv_job(settings),
+            gcp_setup_job(settings),
+        ],
         executor=in_process_executor,
     )
 

@@ -7,22 +7,21 @@ returned for a range counts for all of it. Here each month reports itself, and a
 from collections.abc import Iterator
 
 from dagster import (
-    AssetCheckEvaluation,
     AssetExecutionContext,
     AssetKey,
     AssetMaterialization,
     AssetsDefinition,
     AssetSpec,
     BackfillPolicy,
-    Failure,
     multi_asset,
 )
 
 from taxi_assets.assets.checks import check_specs, evaluate, failed_file
 from taxi_assets.assets.metadata import Metadata, raw_metadata, staging_metadata, table_definition, trips_metadata
+from taxi_assets.assets.months import MonthEvent, run_months
 from taxi_assets.assets.partitions import monthly_partitions
-from taxi_assets.assets.request import REPLACE_TAG, requested_months, run_labels
-from taxi_assets.errors import FileError, MonthError, TaxiAssetsError
+from taxi_assets.assets.request import REPLACE_TAG
+from taxi_assets.errors import FileError
 from taxi_assets.settings import Settings
 from taxi_assets.trips.datasets import Dataset
 from taxi_assets.trips.months import Month
@@ -31,9 +30,6 @@ CODE_VERSION = "1"
 GROUP = "postgres"
 OWNERS = ["team:taxi_assets"]
 RELEASE = AssetKey("nyc_tlc_release")
-
-MonthEvent = AssetMaterialization | AssetCheckEvaluation
-"""What a month tells Dagster, as soon as it is so."""
 
 
 def release_asset(settings: Settings) -> AssetSpec:
@@ -54,13 +50,16 @@ def postgres_assets(dataset: Dataset, settings: Settings) -> AssetsDefinition:
     @multi_asset(
         name=f"{dataset.taxi}_postgres",
         specs=_specs(dataset),
-        check_specs=check_specs(dataset, partitions),
+        check_specs=check_specs(AssetKey(f"{dataset.taxi}_staging"), partitions),
         partitions_def=partitions,
         backfill_policy=BackfillPolicy.single_run(),
         can_subset=True,
     )
     def load_months(context: AssetExecutionContext) -> Iterator[MonthEvent]:
-        yield from _run_months(context, dataset, settings)
+        def one_month(month: Month) -> Iterator[MonthEvent]:
+            return _MonthRun(context, dataset, settings, month).run()
+
+        yield from run_months(context, dataset, settings, f"{dataset.taxi}_postgres_taxi", one_month)
 
     return load_months
 
@@ -102,32 +101,6 @@ def _specs(dataset: Dataset) -> list[AssetSpec]:
     ]
 
 
-def _run_months(context: AssetExecutionContext, dataset: Dataset, settings: Settings) -> Iterator[MonthEvent]:
-    """Load the months the run asks for, oldest first; at the end fail naming those that failed."""
-    try:
-        months = requested_months(context.run.tags, dataset, settings)
-    except MonthError as error:
-        raise Failure(str(error), allow_retries=False) from None
-    context.instance.add_run_tags(context.run.run_id, run_labels(dataset, months))
-    if context.instance.is_ephemeral:
-        context.log.warning("DAGSTER_HOME is not set: this run is not recorded, and the UI will not show it")
-    failures: dict[Month, TaxiAssetsError] = {}
-    for month in months:
-        try:
-            yield from _MonthRun(context, dataset, settings, month).run()
-        except TaxiAssetsError as error:
-            context.log.error(f"{dataset.taxi} {month} failed: {error}")
-            failures[month] = error
-    if failures and len(months) == 1:
-        raise Failure(str(failures[months[0]]), allow_retries=False)
-    if failures:
-        named = "; ".join(f"{month}: {error}" for month, error in failures.items())
-        raise Failure(
-            f"{len(failures)} of {len(months)} {dataset.taxi} months failed, the others are loaded. {named}",
-            allow_retries=False,
-        )
-
-
 class _MonthRun:
     """One month's work inside a run, and the events that tell of it."""
 
@@ -156,11 +129,11 @@ class _MonthRun:
             replace = self.context.run.tags.get(REPLACE_TAG) == "true"
             load = loader.load(self.dataset, self.month, raw, run_id=self.context.run.run_id, replace=replace)
         except FileError as error:
-            yield failed_file(self.dataset, self.month, str(error))
+            yield failed_file(AssetKey(f"{self.dataset.taxi}_staging"), self.month, str(error))
             source.discard(self.dataset, self.month)  # so that a repaired file is fetched next time
             raise
         yield self._materialized("staging", staging_metadata(load, self.dataset))
-        yield from evaluate(self.dataset, self.month, load)
+        yield from evaluate(AssetKey(f"{self.dataset.taxi}_staging"), self.dataset, self.month, load)
         yield self._materialized("trips", trips_metadata(load))
         self.context.log.info(
             "%s: %d rows read, %d inserted, %d already there",

@@ -42,20 +42,27 @@ def backfill(
     months: Sequence[Month],
     instance: DagsterInstance,
     tags: Mapping[str, str] | None = None,
+    *,
+    trips: str = "trips",
 ) -> Iterator[MonthResult]:
-    """Run the job for each month in the given order; a failed month does not stop the rest."""
+    """Run the job for each month in the given order; a failed month does not stop the rest.
+
+    `trips` is the asset that says what came of a month: `trips`, or `bq_trips` for a job that loads BigQuery.
+    """
     for month in months:
         start = time.perf_counter()
         result = job.execute_in_process(
             partition_key=str(month), instance=instance, tags=dict(tags or {}), run_config=_QUIET, raise_on_error=False
         )
-        yield _month_result(dataset, month, result, time.perf_counter() - start)
+        asset = AssetKey(f"{dataset.taxi}_{trips}")
+        yield _month_result(dataset, month, asset, result, time.perf_counter() - start)
 
 
-def _month_result(dataset: Dataset, month: Month, result: ExecuteInProcessResult, seconds: float) -> MonthResult:
+def _month_result(
+    dataset: Dataset, month: Month, trips: AssetKey, result: ExecuteInProcessResult, seconds: float
+) -> MonthResult:
     if not result.success:
         return MonthResult(dataset, month, result.run_id, seconds, error=_reason(result))
-    trips = AssetKey(f"{dataset.taxi}_trips")
     (metadata,) = (
         event.materialization.metadata
         for event in result.get_asset_materialization_events()

@@ -1,0 +1,55 @@
+"""The months of a run, one after the other: what the assets of every warehouse have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from dagster import AssetCheckEvaluation, AssetExecutionContext, AssetMaterialization, Failure
+
+from taxi_assets.assets.request import requested_months, run_labels
+from taxi_assets.errors import MonthError, TaxiAssetsError
+from taxi_assets.settings import Settings
+from taxi_assets.trips.datasets import Dataset
+from taxi_assets.trips.months import Month
+
+MonthEvent = AssetMaterialization | AssetCheckEvaluation
+"""What a month tells Dagster, as soon as it is so."""
+
+
+def run_months(
+    context: AssetExecutionContext,
+    dataset: Dataset,
+    settings: Settings,
+    job: str,
+    one_month: Callable[[Month], Iterator[MonthEvent]],
+) -> Iterator[MonthEvent]:
+    """Load the months the run asks for, oldest first; at the end fail naming those that failed.
+
+    `job` is the job to name to a person whose run names no month.
+    """
+    try:
+        months = requested_months(context.run.tags, dataset, settings, job)
+    except MonthError as error:
+        raise Failure(str(error), allow_retries=False) from None
+    context.instance.add_run_tags(context.run.run_id, run_labels(dataset, months))
+    if context.instance.is_ephemeral:
+        context.log.warning("DAGSTER_HOME is not set: this run is not recorded, and the UI will not show it")
+    failures: dict[Month, TaxiAssetsError] = {}
+    for month in months:
+        try:
+            yield from one_month(month)
+        except TaxiAssetsError as error:
+            context.log.error(f"{dataset.taxi} {month} failed: {error}")
+            failures[month] = error
+    if failures:
+        raise _failure(dataset, months, failures)
+
+
+def _failure(dataset: Dataset, months: tuple[Month, ...], failures: dict[Month, TaxiAssetsError]) -> Failure:
+    if len(months) == 1:
+        return Failure(str(failures[months[0]]), allow_retries=False)
+    named = "; ".join(f"{month}: {error}" for month, error in failures.items())
+    return Failure(
+        f"{len(failures)} of {len(months)} {dataset.taxi} months failed, the others are loaded. {named}",
+        allow_retries=False,
+    )
