@@ -10,7 +10,9 @@ from rich.console import Console
 from taxi_assets.cli.backfill import backfill
 from taxi_assets.cli.db import db_app
 from taxi_assets.cli.demo import demo
+from taxi_assets.cli.demo_gcp import demo_gcp
 from taxi_assets.cli.init import init
+from taxi_assets.cli.kv import kv_app
 from taxi_assets.cli.month import clean, month_app
 from taxi_assets.cli.settings import settings
 from taxi_assets.errors import TaxiAssetsError
@@ -21,9 +23,11 @@ app = typer.Typer(
 app.command()(backfill)
 app.command()(clean)
 app.command()(demo)
+app.command()(demo_gcp)
 app.command()(init)
 app.command()(settings)
 app.add_typer(db_app, name="db")
+app.add_typer(kv_app, name="kv")
 app.add_typer(month_app, name="month")
 
 

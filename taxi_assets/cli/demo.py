@@ -27,7 +27,7 @@ def demo() -> None:
     """Load two months of each taxi into PostgreSQL and show what is there."""
     settings = get_settings()
     console.print("[bold]1.[/bold] where the files come from")
-    months = _choose_source(settings)
+    months = choose_source(settings)
     console.print("[bold]2.[/bold] the database")
     warehouse = Warehouse.from_settings(settings)
     console.print(f"   PostgreSQL at {warehouse.display}")
@@ -51,7 +51,7 @@ def demo() -> None:
         raise SystemExit(1)
 
 
-def _choose_source(settings: Settings) -> dict[Dataset, list[Month]]:
+def choose_source(settings: Settings) -> dict[Dataset, list[Month]]:
     """Two published months of each taxi, or generated ones where the source does not answer."""
     source = Source.from_settings(settings)
     try:
