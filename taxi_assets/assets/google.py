@@ -25,7 +25,7 @@ def open_google(settings: Settings) -> Iterator[Clients]:
 
     PostgreSQL is asked only for names that the environment does not give.
     """
-    from taxi_assets.bigquery.connection import Clients, patience, require_extra
+    from taxi_assets.bigquery.connection import require_extra, with_patience
 
     require_extra()
     from taxi_assets.assets.gcp_resources import TaxiBigQueryResource, TaxiGCSResource
@@ -37,4 +37,4 @@ def open_google(settings: Settings) -> Iterator[Clients]:
     target = Target.resolve(settings, lookup)
     with TaxiBigQueryResource.of(settings, target).get_client() as bigquery:
         storage = TaxiGCSResource.of(settings, target).get_client()
-        yield Clients(target, bigquery, storage, patience(settings))
+        yield with_patience(settings, target, bigquery, storage)

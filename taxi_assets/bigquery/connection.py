@@ -31,6 +31,9 @@ class Clients:
     bigquery: bigquery.Client
     storage: storage.Client
     retry: Retry = field(repr=False)
+    """For BigQuery."""
+    storage_retry: Retry = field(repr=False)
+    """For Cloud Storage, whose uploads fail in a way of their own."""
 
     @property
     def display(self) -> str:
@@ -54,11 +57,13 @@ def storage_client(settings: Settings, project: str) -> storage.Client:
     return storage.Client(project=project, credentials=_credentials(settings))
 
 
-def patience(settings: Settings) -> Retry:
-    """Ask again for TAXI_GCP_TIMEOUT seconds when Google does not answer or is overloaded."""
+def with_patience(settings: Settings, target: Target, bigquery: bigquery.Client, storage: storage.Client) -> Clients:
+    """Both clients, asking again for TAXI_GCP_TIMEOUT seconds when Google does not answer or is overloaded."""
     from google.cloud.bigquery.retry import DEFAULT_RETRY
+    from google.cloud.storage.retry import DEFAULT_RETRY as STORAGE_RETRY
 
-    return DEFAULT_RETRY.with_timeout(settings.gcp_timeout)
+    seconds = settings.gcp_timeout
+    return Clients(target, bigquery, storage, DEFAULT_RETRY.with_timeout(seconds), STORAGE_RETRY.with_timeout(seconds))
 
 
 def require_extra() -> None:

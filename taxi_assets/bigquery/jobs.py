@@ -84,29 +84,34 @@ def load_figures(clients: Clients, job: LoadJob, seconds: float) -> JobFigures:
 
 
 def _finished(clients: Clients, sql: str, what: str, labels: Labels, job_id: str | None) -> QueryJob:
-    from google.api_core.exceptions import BadRequest, GoogleAPICallError
-    from google.cloud.bigquery import QueryJobConfig
+    """The job of a statement, done; sent again where it lost against another statement on the same table."""
+    from google.api_core.exceptions import BadRequest
 
-    config = QueryJobConfig(labels=dict(labels), use_legacy_sql=False, priority="INTERACTIVE")
     with told_plainly(what):
         for attempt in range(_ATTEMPTS):
-            job = clients.bigquery.query(
-                sql, config, job_id=job_id or new_job_id(what), retry=clients.retry, job_retry=None
-            )
-            job_id = None
             try:
-                job.result(retry=clients.retry, job_retry=None)
-                return job
+                return _run_once(clients, sql, labels, job_id or new_job_id(what))
             except BadRequest as error:
                 if attempt == _ATTEMPTS - 1 or not any(said in str(error).lower() for said in _CONFLICTS):
                     raise
+                job_id = None
                 time.sleep(min(2**attempt, 15))
-            except GoogleAPICallError:
-                raise
-            except BaseException:
-                job.cancel(retry=None, timeout=5)
-                raise
-    raise AssertionError("unreachable")
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _run_once(clients: Clients, sql: str, labels: Labels, job_id: str) -> QueryJob:
+    from google.cloud.bigquery import QueryJobConfig
+
+    config = QueryJobConfig(labels=dict(labels), use_legacy_sql=False)
+    job = clients.bigquery.query(sql, config, job_id=job_id, retry=clients.retry, job_retry=None)
+    try:
+        job.result(retry=clients.retry, job_retry=None)
+    except Exception:
+        raise
+    except BaseException:  # the process is being stopped, and BigQuery would go on
+        job.cancel(retry=None, timeout=5)
+        raise
+    return job
 
 
 def _figures(clients: Clients, job: QueryJob | LoadJob, rows: int | None, seconds: float) -> JobFigures:

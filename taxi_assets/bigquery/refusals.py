@@ -51,8 +51,16 @@ def reason(error: GoogleAPICallError) -> str:
 
 def _said(error: GoogleAPICallError) -> str:
     messages = [str(e["message"]) for e in error.errors if isinstance(e, dict) and e.get("message")]
-    text = messages[0] if messages else str(error.message).partition(": ")[2] or str(error.message)
+    text = messages[0] if messages else _in_body(error) or str(error.message)
     return _one_line(text)[:400].rstrip(".")
+
+
+def _in_body(error: GoogleAPICallError) -> str:
+    """The message in the answer itself, which an upload's error only quotes whole."""
+    try:
+        return str(error.response.json()["error"]["message"])
+    except (AttributeError, ValueError, KeyError, TypeError):
+        return f"HTTP status {error.code}" if "Request failed with status" in str(error.message) else ""
 
 
 def _one_line(text: str) -> str:
@@ -67,7 +75,7 @@ def _to_do(error: GoogleAPICallError) -> str:  # noqa: PLR0911 — a table of an
         return "link the project to a billing account"
     if "location" in said and (error.code == 404 or "read and write in different" in said):
         return "set GCP_LOCATION to where the dataset and the bucket are: both must be in one place"
-    if error.code == 404 and ("dataset" in said or "bucket" in said):
+    if error.code == 404:
         return f"check GCP_PROJECT_ID, GCP_DATASET and GCP_BUCKET_NAME, or make what is missing: {SETUP}"
     if error.code == 401:
         return "make a new key for the service account and set SECRET_GCP_CREDS anew"

@@ -33,15 +33,17 @@ def _bucket(clients: Clients, name: str) -> Made:
     from google.api_core.exceptions import Conflict
 
     with told_plainly(f"making bucket {name} (its name must be nobody else's: GCP_BUCKET_NAME)"):
-        found = clients.storage.lookup_bucket(name, retry=clients.retry)
+        found = clients.storage.lookup_bucket(name, retry=clients.storage_retry)
         if found is None:
             bucket = clients.storage.bucket(name)
             bucket.storage_class = STORAGE_CLASS
             try:
-                made = clients.storage.create_bucket(bucket, location=clients.target.location, retry=clients.retry)
+                made = clients.storage.create_bucket(
+                    bucket, location=clients.target.location, retry=clients.storage_retry
+                )
                 return Made(f"bucket {name}", made.location or clients.target.location, made=True)
             except Conflict:  # another run made it meanwhile, or it is somebody else's: then this is refused
-                found = clients.storage.get_bucket(name, retry=clients.retry)
+                found = clients.storage.get_bucket(name, retry=clients.storage_retry)
         return Made(f"bucket {name}", found.location or "an unknown place", made=False)
 
 
