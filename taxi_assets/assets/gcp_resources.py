@@ -33,7 +33,7 @@ class TaxiBigQueryResource(BigQueryResource):
         try:
             yield client
         finally:
-            client.close()  # type: ignore[no-untyped-call]
+            client.close()
 
 
 class TaxiGCSResource(GCSResource):

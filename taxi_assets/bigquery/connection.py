@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from google.auth.credentials import Credentials
     from google.cloud import bigquery, storage
 
+_FILE = "GOOGLE_APPLICATION_CREDENTIALS"
 _SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 BIGQUERY_EMULATOR, STORAGE_EMULATOR = "BIGQUERY_EMULATOR_HOST", "STORAGE_EMULATOR_HOST"
 """Variables that Google's clients read themselves: the URL of a stand-in."""
@@ -92,18 +93,16 @@ def _credentials(settings: Settings) -> Credentials:
     from google.auth.exceptions import DefaultCredentialsError
 
     if os.environ.get(BIGQUERY_EMULATOR):
-        return AnonymousCredentials()  # type: ignore[no-untyped-call]
+        return AnonymousCredentials()
     for name in ("secret_gcp_creds", "secret_gcp_service_account"):
         secret = getattr(settings, name)
         if secret is not None:
             return _service_account(name.upper(), secret.get_secret_value())
     path = settings.google_application_credentials
-    found: Credentials
+    if path is not None:
+        os.environ[_FILE] = str(path)  # a .env file may have said so, which Google's libraries do not read
     try:
-        if path is None:
-            found, _project = google.auth.default(scopes=_SCOPES)
-        else:
-            found, _project = google.auth.load_credentials_from_file(str(path), scopes=_SCOPES)  # type: ignore[no-untyped-call]
+        found: Credentials = google.auth.default(scopes=_SCOPES)[0]
         return found
     except (DefaultCredentialsError, ValueError):
         where = f"GOOGLE_APPLICATION_CREDENTIALS names {path}, which is no credentials file" if path else (
@@ -121,7 +120,7 @@ def _service_account(name: str, encoded: str) -> Credentials:
 
     try:
         info: dict[str, Any] = json.loads(base64.b64decode("".join(encoded.split()), validate=True))
-        return service_account.Credentials.from_service_account_info(info, scopes=_SCOPES)  # type: ignore[no-untyped-call,no-any-return]
+        return service_account.Credentials.from_service_account_info(info, scopes=_SCOPES)  # type: ignore[no-any-return]
     except (binascii.Error, ValueError, AttributeError, TypeError):
         raise SettingsError(
             f"{name} is not the base64 of a service account's JSON key: make it with: base64 -w 0 key.json"

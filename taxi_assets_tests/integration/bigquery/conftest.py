@@ -1,4 +1,4 @@
-"""Real stand-ins for BigQuery and Cloud Storage, reached by Google's own clients; for each test a dataset and bucket."""
+"""Real stand-ins for BigQuery and Cloud Storage, reached by Google's own clients; a dataset and bucket a test."""
 
 from __future__ import annotations
 
@@ -33,8 +33,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    with running(tmp_path_factory.mktemp("objects")) as found:
+def objects(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the stand-ins keep what is in buckets."""
+    return tmp_path_factory.mktemp("objects")
+
+
+@pytest.fixture(scope="session")
+def addresses(objects: Path) -> Iterator[dict[str, str]]:
+    with running(objects) as found:
         yield found
 
 
