@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-COMPILE := uv pip compile --quiet --no-strip-extras --universal --generate-hashes --no-emit-index-url --python-version 3.11
+LOCK := uv pip compile --quiet --no-strip-extras --universal --generate-hashes --no-emit-index-url \
+	--python-version 3.11 pyproject.toml
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-gcp test check format lock clean-venv
+.PHONY: help venv demo demo-gcp up down test e2e bench check format lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -15,7 +16,7 @@ venv: $(STAMP) ## make .venv from the lock file
 $(STAMP): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
 		{ echo "Python 3.11, 3.12 or 3.13 is needed, $(PYTHON) is $$($(PYTHON) --version 2>&1): make PYTHON=python3.12 …"; exit 1; }
-	@echo "making $(VENV) (about a minute the first time)"
+	@echo "making $(VENV): one to three minutes the first time"
 	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing (Debian, Ubuntu: apt install python3-venv)"; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
@@ -28,20 +29,36 @@ demo: venv ## load two months of each taxi into an embedded PostgreSQL and show 
 demo-gcp: venv ## the same into BigQuery and Cloud Storage, played by stand-ins on this machine
 	@$(BIN)/taxi-assets demo-gcp
 
+up: venv ## start Dagster in the background, with its UI (PORT=3001 for another port)
+	@$(BIN)/taxi-assets up $(if $(PORT),--port $(PORT))
+
+down: venv ## end what `make up` started
+	@$(BIN)/taxi-assets down
+
 test: venv ## run the whole test suite
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-check: venv ## lint, types, import rules, definitions
+e2e: venv ## only the tests that click through the UI, and take the pictures in docs/images
+	@command -v chromium chromium-browser google-chrome >/dev/null || \
+		{ echo "a Chromium is needed (Debian, Ubuntu: apt install chromium; macOS: brew install chromium)"; exit 1; }
+	@TAXI_PICTURES=docs/images $(BIN)/python -m pytest taxi_assets_tests/e2e
+
+bench: venv ## measure the speed goals beside their peers (about half an hour); see docs/performance.md
+	@$(BIN)/python -m benchmarks $(BENCH)
+
+check: venv ## lint, types, import rules, Kestra flows
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/taxi-assets kestra render --check
 
 format: venv ## format and fix what ruff can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
 lock: ## resolve the versions in requirements/ anew (needs uv)
-	$(COMPILE) pyproject.toml -o requirements/postgres.txt
-	$(COMPILE) --extra gcp pyproject.toml -o requirements/gcp.txt
-	$(COMPILE) --extra ui --extra gcp --extra gcp-dev --extra dev pyproject.toml -o requirements/dev.txt
+	$(LOCK) -o requirements/postgres.txt
+	$(LOCK) --extra ui -o requirements/server.txt
+	$(LOCK) --extra gcp -o requirements/gcp.txt
+	$(LOCK) --extra ui --extra gcp --extra gcp-dev --extra dev --extra e2e -o requirements/dev.txt

@@ -39,6 +39,10 @@ class WarehouseError(TaxiAssetsError):
     """The database cannot be reached, refuses, or holds something that does not fit."""
 
 
+class UnavailableError(WarehouseError):
+    """The database does not answer, or went away in the middle of something: another try may help."""
+
+
 class BusyError(WarehouseError):
     """Another session holds a lock for longer than the setting allows."""
 
@@ -53,3 +57,7 @@ class MissingKeyError(SettingsError):
 
 class GoogleError(WarehouseError):
     """BigQuery or Cloud Storage cannot be reached, refuses, or does not have what is needed."""
+
+
+class ServiceError(TaxiAssetsError):
+    """One of Dagster's own processes does not start, or is not as it should be."""

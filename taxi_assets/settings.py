@@ -9,6 +9,7 @@ import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
@@ -22,6 +23,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from taxi_assets.errors import MonthError, SettingsError
+from taxi_assets.labels import parse_labels
 from taxi_assets.trips.months import Month, months_between
 
 PUBLIC_RELEASE = "https://github.com/DataTalksClub/nyc-tlc-data/releases/download"
@@ -44,8 +46,38 @@ def _month(value: object) -> object:
 
 def _source_url(value: str) -> str:
     if not value.startswith(("https://", "http://", "file://")):
-        raise ValueError("must start with https://, http:// or file://")
+        hint = f" (for a folder: {Path(value).as_uri()})" if value.startswith("/") else ""
+        raise ValueError(f"must start with https://, http:// or file://{hint}")
     return value.rstrip("/")
+
+
+def _storage_url(value: SecretStr | None) -> SecretStr | None:
+    # SQLAlchemy 2.1 takes another driver for plain postgresql://, whose syntax dagster-postgres does not speak.
+    if value is not None and not value.get_secret_value().startswith("postgresql+psycopg2://"):
+        raise ValueError("must start with postgresql+psycopg2://")
+    return value
+
+
+def _timezone(value: str) -> str:
+    try:
+        return ZoneInfo(value).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{value!r} is not a timezone: write it as in America/New_York, or UTC") from None
+
+
+def _labels(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_labels(part for part in value.split(",") if part.strip())
+    except SettingsError as error:
+        raise ValueError(str(error)) from None
+
+
+def _webhook(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().startswith(("https://", "http://")):
+        raise ValueError("must start with https:// or http://")
+    return value
 
 
 MonthSetting = Annotated[Month, NoDecode, BeforeValidator(_month), PlainSerializer(str)]
@@ -132,10 +164,41 @@ class Settings(BaseSettings):
         description="Credentials file, read where neither secret is set; else Google's default credentials serve.",
     )
 
+    schedule_timezone: Annotated[str, AfterValidator(_timezone)] = Field(
+        "UTC", description="Timezone of the schedules' crons, green `0 9 1 * *` and yellow `0 10 1 * *`."
+    )
+    schedule_labels: Annotated[dict[str, str], NoDecode, BeforeValidator(_labels)] = Field(
+        default_factory=dict, description="Labels on every run that a schedule requests, as `team=data,env=dev`."
+    )
+    recover_missed_schedules: Literal["ALL", "LAST", "NONE"] = Field(
+        "ALL",
+        description="What a schedule does about ticks missed while nothing ran: ALL of them, oldest first; the LAST "
+        "one; or NONE.",
+    )
+    backfill_policy: Literal["single_run", "per_month"] = Field(
+        "single_run",
+        description="How the Dagster UI backfills the assets: the whole range in a single_run that tells of each "
+        "month, or a run per_month, each with a process of its own.",
+    )
+    reload_changed: bool = Field(
+        False, description="Let release_sensor replace a loaded month whose published file has changed."
+    )
+    failure_webhook_url: Annotated[SecretStr, AfterValidator(_webhook)] | None = Field(
+        None, description="Where failure_sensor posts a failed run as JSON. Treated as a secret."
+    )
+
     dagster_home: Path | None = Field(
         None,
         validation_alias="DAGSTER_HOME",
         description="Dagster's own storage of runs and events; a folder in the data folder if not set.",
+    )
+
+    dagster_postgres_url: Annotated[SecretStr | None, AfterValidator(_storage_url)] = Field(
+        None,
+        validation_alias="DAGSTER_POSTGRES_URL",
+        description="PostgreSQL for Dagster's own storage once `taxi-assets up` has run, as "
+        "postgresql+psycopg2://user:password@host:5432/database, in place of a database `dagster` on the embedded "
+        "server.",
     )
 
     @model_validator(mode="after")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
@@ -13,6 +16,7 @@ from psycopg import sql
 from taxi_assets.postgres.connection import Warehouse
 from taxi_assets.postgres.server import EmbeddedServer
 from taxi_assets.settings import Settings
+from taxi_assets_tests.reliability import Report
 from taxi_assets_tests.shared import shared_path
 
 # Settings of the person who runs the tests must not leak into them.
@@ -25,19 +29,66 @@ os.environ.pop("DAGSTER_HOME", None)
 MakeSettings = Callable[..., Settings]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--torture", action="store_true", help="try faults and random tables many times more")
+    parser.addoption("--write-reliability", action="store_true", help="collect what docs/reliability.md is written of")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Random tables are loaded into a real server, so a slow example is no finding.
+    torture = config.getoption("--torture")
+    common = hypothesis.settings(deadline=None, derandomize=not torture, database=None)
+    hypothesis.settings.register_profile("suite", common, max_examples=10)
+    hypothesis.settings.register_profile("torture", common, max_examples=500)
+    hypothesis.settings.load_profile("torture" if torture else "suite")
+
+
+@pytest.fixture
+def report(request: pytest.FixtureRequest) -> Report:
+    """Takes results to docs/reliability.md, in the section of the test's module."""
+    section = request.path.stem.removeprefix("test_")
+    return Report(section, write=request.config.getoption("--write-reliability"))
+
+
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
     """The folder with real months and what a real Kestra did with them; tests that need it skip without it."""
     return shared_path("kestra-truth").parent
 
 
+@contextmanager
+def server_folder() -> Iterator[Path]:
+    """A folder for a server's data. Not pytest's tmp_path: as root the server runs as another user, and each start of
+    pytest closes the folder above all of them to others."""
+    with TemporaryDirectory(prefix="taxi-assets-test-") as folder:
+        yield Path(folder)
+
+
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+def server() -> Iterator[EmbeddedServer]:
     """An embedded PostgreSQL for this test process."""
-    embedded = EmbeddedServer(tmp_path_factory.mktemp("server") / "postgres")
-    embedded.start()
-    yield embedded
-    embedded.stop()
+    with running_server() as embedded:
+        yield embedded
+
+
+@contextmanager
+def running_server() -> Iterator[EmbeddedServer]:
+    """A server of its own, gone with its data at the end."""
+    with server_folder() as folder:
+        embedded = EmbeddedServer(folder / "postgres")
+        embedded.start()
+        try:
+            yield embedded
+        finally:
+            embedded.stop()
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """A data folder for commands that start an embedded server of their own; it is stopped at the end."""
+    with server_folder() as folder:
+        yield folder
+        EmbeddedServer(folder / "postgres").stop()
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 from dagster import AssetCheckEvaluation, AssetExecutionContext, AssetMaterialization, Failure
 
@@ -22,10 +23,12 @@ def run_months(
     settings: Settings,
     job: str,
     one_month: Callable[[Month], Iterator[MonthEvent]],
+    limited: Callable[[str], AbstractContextManager[None]] = lambda _what: nullcontext(),
 ) -> Iterator[MonthEvent]:
     """Load the months the run asks for, oldest first; at the end fail naming those that failed.
 
-    `job` is the job to name to a person whose run names no month.
+    `job` is the job to name to a person whose run names no month. `limited` holds while the months are loaded, and
+    is given their names.
     """
     try:
         months = requested_months(context.run.tags, dataset, settings, job)
@@ -34,13 +37,18 @@ def run_months(
     context.instance.add_run_tags(context.run.run_id, run_labels(dataset, months))
     if context.instance.is_ephemeral:
         context.log.warning("DAGSTER_HOME is not set: this run is not recorded, and the UI will not show it")
+    what = f"{dataset.taxi} {'..'.join(dict.fromkeys(map(str, (months[0], months[-1]))))}"
     failures: dict[Month, TaxiAssetsError] = {}
-    for month in months:
-        try:
-            yield from one_month(month)
-        except TaxiAssetsError as error:
-            context.log.error(f"{dataset.taxi} {month} failed: {error}")
-            failures[month] = error
+    try:
+        with limited(what):
+            for month in months:
+                try:
+                    yield from one_month(month)
+                except TaxiAssetsError as error:
+                    context.log.error(f"{dataset.taxi} {month} failed: {error}")
+                    failures[month] = error
+    except TaxiAssetsError as error:  # no slot to be had: the warehouse does not answer
+        raise Failure(str(error), allow_retries=False) from None
     if failures:
         raise _failure(dataset, months, failures)
 

@@ -5,6 +5,7 @@ returned for a range counts for all of it. Here each month reports itself, and a
 """
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 from dagster import (
     AssetExecutionContext,
@@ -17,6 +18,7 @@ from dagster import (
 )
 
 from taxi_assets.assets.checks import check_specs, evaluate, failed_file
+from taxi_assets.assets.flow import flow_limit, within_limit
 from taxi_assets.assets.metadata import Metadata, raw_metadata, staging_metadata, table_definition, trips_metadata
 from taxi_assets.assets.months import MonthEvent, run_months
 from taxi_assets.assets.partitions import monthly_partitions
@@ -52,16 +54,26 @@ def postgres_assets(dataset: Dataset, settings: Settings) -> AssetsDefinition:
         specs=_specs(dataset),
         check_specs=check_specs(AssetKey(f"{dataset.taxi}_staging"), partitions),
         partitions_def=partitions,
-        backfill_policy=BackfillPolicy.single_run(),
+        backfill_policy=_backfill_policy(settings),
         can_subset=True,
     )
     def load_months(context: AssetExecutionContext) -> Iterator[MonthEvent]:
         def one_month(month: Month) -> Iterator[MonthEvent]:
             return _MonthRun(context, dataset, settings, month).run()
 
-        yield from run_months(context, dataset, settings, f"{dataset.taxi}_postgres_taxi", one_month)
+        def limited(what: str) -> AbstractContextManager[None]:
+            return within_limit(context, flow_limit(context.run), what, settings)
+
+        yield from run_months(context, dataset, settings, f"{dataset.taxi}_postgres_taxi", one_month, limited)
 
     return load_months
+
+
+def _backfill_policy(settings: Settings) -> BackfillPolicy:
+    """How the UI splits a range of months. A process for each run costs seconds before it does anything."""
+    if settings.backfill_policy == "per_month":
+        return BackfillPolicy.multi_run(max_partitions_per_run=1)
+    return BackfillPolicy.single_run()
 
 
 def _specs(dataset: Dataset) -> list[AssetSpec]:

@@ -42,8 +42,8 @@ def run_labels(dataset: Dataset, months: tuple[Month, ...]) -> dict[str, str]:
 def _working_command(dataset: Dataset, settings: Settings, job: str) -> str:
     month = settings.first_month
     tags = f'{{"{PARTITION_TAG}": "{month}"}}'
-    warehouse = "" if "postgres" in job else " --warehouse bigquery"
+    command = "backfill" if "postgres" in job else "gcp-backfill"
     return (
         f"try: dagster job execute -m taxi_assets.definitions -j {job} --tags '{tags}'"
-        f", or: taxi-assets backfill {dataset.taxi} --from {month} --to {month}{warehouse}"
+        f", or: taxi-assets {command} {dataset.taxi} --from {month} --to {month}"
     )

@@ -6,10 +6,11 @@ A run process costs seconds before it does anything; in one process a run costs 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from dagster import AssetKey, DagsterInstance, ExecuteInProcessResult, JobDefinition
+from dagster import AssetKey, DagsterEventType, DagsterInstance, ExecuteInProcessResult, JobDefinition
+from dagster._core.events import JobFailureData, RunFailureReason
 
 from taxi_assets.trips.datasets import Dataset
 from taxi_assets.trips.months import Month
@@ -39,23 +40,35 @@ class MonthResult:
 def backfill(
     job: JobDefinition,
     dataset: Dataset,
-    months: Sequence[Month],
+    months: Iterable[Month],
     instance: DagsterInstance,
-    tags: Mapping[str, str] | None = None,
-    *,
+    tags: Callable[[Month], Mapping[str, str]] = lambda _month: {},
     trips: str = "trips",
 ) -> Iterator[MonthResult]:
     """Run the job for each month in the given order; a failed month does not stop the rest.
 
     `trips` is the asset that says what came of a month: `trips`, or `bq_trips` for a job that loads BigQuery.
+
+    Raises KeyboardInterrupt when a month's run ends by it.
     """
     for month in months:
         start = time.perf_counter()
         result = job.execute_in_process(
-            partition_key=str(month), instance=instance, tags=dict(tags or {}), run_config=_QUIET, raise_on_error=False
+            partition_key=str(month), instance=instance, tags=dict(tags(month)), run_config=_QUIET, raise_on_error=False
         )
+        if _interrupted(result):
+            raise KeyboardInterrupt
         asset = AssetKey(f"{dataset.taxi}_{trips}")
         yield _month_result(dataset, month, asset, result, time.perf_counter() - start)
+
+
+def _interrupted(result: ExecuteInProcessResult) -> bool:
+    """Whether the run ended by Ctrl-C, which Dagster turns into a failure like others."""
+    for event in result.all_events:
+        if event.event_type == DagsterEventType.PIPELINE_FAILURE:
+            data = event.event_specific_data
+            return isinstance(data, JobFailureData) and data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION
+    return False
 
 
 def _month_result(

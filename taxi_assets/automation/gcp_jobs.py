@@ -1,7 +1,7 @@
 """The jobs of the Google Cloud flows.
 
 Flow 06 is `gcp_kv`, flow 07 `gcp_setup`, flow 08 `{taxi}_gcp_taxi`; `{taxi}_bq_load_taxi` is the variant without a
-bucket, and `{taxi}_bigquery_taxi` takes the way that the settings say.
+bucket. `{taxi}_bigquery_taxi` takes the way that the settings say, and is what flow 09's schedules run.
 """
 
 from dagster import (
@@ -25,9 +25,15 @@ from taxi_assets.trips.datasets import Dataset
 
 
 def taxi_jobs(dataset: Dataset) -> list[UnresolvedAssetJobDefinition]:
-    """A taxi's three jobs; each loads one month, or a range of months, into BigQuery."""
+    """A taxi's three jobs, the settings' way first; each loads one month, or a range of months, into BigQuery."""
     taxi = dataset.taxi
     return [
+        _job(
+            dataset,
+            f"{taxi}_bigquery_taxi",
+            BOTH_WAYS,
+            f"Load {taxi} months into BigQuery, the way that TAXI_BIGQUERY_WAY says. Kestra: 09_gcp_taxi_scheduled.",
+        ),
         _job(
             dataset,
             f"{taxi}_gcp_taxi",
@@ -39,12 +45,6 @@ def taxi_jobs(dataset: Dataset) -> list[UnresolvedAssetJobDefinition]:
             f"{taxi}_bq_load_taxi",
             (*LOAD_WAY, *BOTH_WAYS),
             f"Load {taxi} months into BigQuery without a bucket, by load jobs.",
-        ),
-        _job(
-            dataset,
-            f"{taxi}_bigquery_taxi",
-            BOTH_WAYS,
-            f"Load {taxi} months into BigQuery, the way that TAXI_BIGQUERY_WAY says.",
         ),
     ]
 

@@ -1,17 +1,26 @@
-"""The Dagster instance that `taxi-assets` and Dagster's own commands share, so that every run is seen in the UI."""
+"""The Dagster instance that `taxi-assets` and Dagster's own commands share, so that every run is seen in the UI.
+
+It starts as files in DAGSTER_HOME, which need no server. `taxi-assets up` moves it into PostgreSQL, where the
+webserver, the daemon and the code server can work at once.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from dagster import DagsterInstance
+from fasteners import InterProcessLock
 
+from taxi_assets.automation.storage import STORAGE_VARIABLE, copy_history, storage_url
 from taxi_assets.settings import Settings
 
 _CONFIG = """\
 # Written once by taxi-assets; yours to change. See https://docs.dagster.io/deployment/oss/dagster-yaml
 telemetry:
+  enabled: false
+nux:
   enabled: false
 """
 
@@ -26,8 +35,39 @@ def dagster_home(settings: Settings) -> Path:
     return home
 
 
+def instance_environment(settings: Settings) -> dict[str, str]:
+    """What Dagster's processes need to find the instance. Starts the embedded server if its storage is there."""
+    home = dagster_home(settings)
+    variables = {"DAGSTER_HOME": str(home)}
+    if STORAGE_VARIABLE in (home / "dagster.yaml").read_text(encoding="utf-8"):
+        variables[STORAGE_VARIABLE] = storage_url(settings)
+    return variables
+
+
 def open_instance(settings: Settings) -> DagsterInstance:
     """The instance in `dagster_home`, also for the processes started from this one."""
-    home = str(dagster_home(settings))
-    os.environ["DAGSTER_HOME"] = home
-    return DagsterInstance.from_config(home)
+    variables = instance_environment(settings)
+    os.environ.update(variables)
+    home = variables["DAGSTER_HOME"]
+    with InterProcessLock(Path(home) / ".opening"):  # two processes that make the storage at once spoil it
+        return DagsterInstance.from_config(home)
+
+
+def deploy_instance(settings: Settings, config: Path) -> int:
+    """Give the instance the configuration of a server, bringing its runs along; return how many came.
+
+    A dagster.yaml that somebody has written or changed stays as it is.
+    """
+    home = dagster_home(settings)
+    present, kept = home / "dagster.yaml", home / "dagster.yaml.before"
+    if re.search(r"^(run_)?storage:", present.read_text(encoding="utf-8"), re.MULTILINE):
+        return 0
+    with DagsterInstance.from_config(str(home)) as before:
+        present.replace(kept)
+        try:
+            present.write_text(config.read_text(encoding="utf-8"), encoding="utf-8")
+            with open_instance(settings) as after:
+                return copy_history(before, after)
+        except BaseException:
+            kept.replace(present)  # the next try starts where this one did
+            raise

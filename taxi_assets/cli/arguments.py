@@ -28,4 +28,5 @@ def partition(text: str) -> Month:
 
 
 Taxi = Annotated[Dataset, typer.Argument(parser=_taxi, metavar="TAXI", help=" or ".join(DATASETS))]
+TaxiOption = Annotated[Dataset, typer.Option("--taxi", parser=_taxi, metavar="TAXI", help=" or ".join(DATASETS))]
 PartitionMonth = Annotated[Month, typer.Argument(parser=partition, metavar="MONTH", help="YYYY-MM")]

@@ -13,6 +13,7 @@ from taxi_assets.automation.instance import open_instance
 from taxi_assets.cli.show import console, follow, print_results
 from taxi_assets.errors import SourceError
 from taxi_assets.postgres.connection import Warehouse
+from taxi_assets.postgres.records import loaded_files
 from taxi_assets.settings import Settings, get_settings
 from taxi_assets.trips.datasets import DATASETS, Dataset
 from taxi_assets.trips.months import Month
@@ -39,6 +40,7 @@ def demo() -> None:
         console.print("\nEverything was there already: this run changed nothing.")
     if any(r.succeeded for r in results):
         _show_rows(warehouse, months[DATASETS["green"]][-1])
+    _warn_of_generated(warehouse, settings)
     console.print(
         "\nThe database       taxi-assets db url      (for psql, pgAdmin, DBeaver …)"
         "\nThe Dagster UI     dagster dev             then open http://127.0.0.1:3000"
@@ -64,7 +66,10 @@ def choose_source(settings: Settings) -> dict[Dataset, list[Month]]:
     except SourceError as error:
         reason = str(error)
     console.print(f"   {reason}", soft_wrap=True)
-    console.print("   So generated months are used: their trips are made up. Real ones replace them later.")
+    console.print(
+        "   So generated months are used: their trips are made up.",
+        soft_wrap=True,
+    )
     _generate(settings)
     os.environ["TAXI_SOURCE_URL"] = settings.generated_dir.as_uri()
     get_settings.cache_clear()
@@ -102,8 +107,21 @@ def _run(settings: Settings, months: dict[Dataset, list[Month]]) -> list[MonthRe
     with open_instance(settings) as instance:
         for dataset, chosen in months.items():
             job = defs.resolve_job_def(f"{dataset.taxi}_postgres_taxi")
-            results += follow(backfill(job, dataset, chosen, instance), len(chosen), f"   {dataset.taxi}")
+            results += follow(backfill(job, dataset, chosen, instance), chosen, dataset.taxi)
     return results
+
+
+def _warn_of_generated(warehouse: Warehouse, settings: Settings) -> None:
+    """Name the months in the tables whose trips are made up."""
+    generated = settings.generated_dir.as_uri()
+    with warehouse.connect() as connection:
+        months = [f"{r.taxi} {r.month}" for r in loaded_files(connection) if r.url.startswith(generated)]
+    if months:
+        console.print(
+            f"\n[yellow]Made-up trips are in the tables:[/yellow] {', '.join(months)}."
+            f" Take a month out with, for example, taxi-assets month remove {months[0]}",
+            soft_wrap=True,
+        )
 
 
 def _show_rows(warehouse: Warehouse, month: Month) -> None:

@@ -64,7 +64,7 @@ def _run(months: dict[Dataset, list[Month]]) -> list[MonthResult]:
         for dataset, chosen in months.items():
             job = defs.resolve_job_def(f"{dataset.taxi}_{_JOBS[dataset.taxi]}")
             runs = backfill(job, dataset, chosen, instance, trips="bq_trips")
-            results += follow(runs, len(chosen), f"   {dataset.taxi}")
+            results += follow(runs, chosen, f"   {dataset.taxi}")
     return results
 
 

@@ -33,7 +33,10 @@ def remove(taxi: Taxi, month: PartitionMonth) -> None:
                 f"{taxi.taxi}_{asset}", partition=str(month), description=f"{month} removed", metadata={"rows": removed}
             )
             instance.report_runless_asset_event(observation)
-    typer.echo(f"{taxi.file_name(month)}: {removed:,} rows removed from public.{taxi.table}")
+    typer.echo(f"{taxi.file_name(month)}: {removed:,} rows removed from public.{taxi.table}, and all from staging")
+    typer.echo(
+        "Dagster cannot unmark a month: its UI goes on showing it as materialized, with an observation of the removal"
+    )
 
 
 @month_app.command()
@@ -48,7 +51,9 @@ def replace(taxi: Taxi, month: PartitionMonth) -> None:
     settings = get_settings()
     with open_instance(settings) as instance:
         job = defs.resolve_job_def(f"{taxi.taxi}_postgres_taxi")
-        results = follow(backfill(job, taxi, [month], instance, {REPLACE_TAG: "true"}), 1, taxi.taxi)
+        results = follow(
+            backfill(job, taxi, [month], instance, lambda _month: {REPLACE_TAG: "true"}), [month], taxi.taxi
+        )
     print_results(results)
     if not results[0].succeeded:
         raise typer.Exit(1)

@@ -9,8 +9,12 @@ import typer
 
 from taxi_assets.settings import Settings, get_settings
 
-_MACHINE_DEFAULTS = {"data_dir": "`data` in the checkout", "copy_streams": "one per core, at most 4"}
-"""Defaults that differ from machine to machine, in words."""
+_DEFAULTS_IN_WORDS = {
+    "data_dir": "`data` in the checkout",
+    "copy_streams": "one per core, at most 4",
+    "schedule_labels": "none",
+}
+"""Defaults that are made anew in each process."""
 
 
 def settings(
@@ -24,7 +28,7 @@ def settings(
         return
     values = get_settings()
     for name, variable, description, _ in described():
-        typer.echo(f"{variable} = {getattr(values, name)}\n    {description}")
+        typer.echo(f"{variable} = {_shown(getattr(values, name)).strip('`')}\n    {description.replace('`', '')}")
 
 
 def settings_page() -> str:
@@ -42,7 +46,7 @@ def described() -> Iterator[tuple[str, str, str, str]]:
     """Field, variable, meaning and default of every setting."""
     for name, field in Settings.model_fields.items():
         variable = str(field.validation_alias or f"TAXI_{name.upper()}")
-        default = _MACHINE_DEFAULTS.get(name) or _shown(field.default)
+        default = _DEFAULTS_IN_WORDS.get(name) or _shown(field.default)
         yield name, variable, field.description or "", default
 
 

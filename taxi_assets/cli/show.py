@@ -9,12 +9,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from taxi_assets.automation.backfill import MonthResult
+from taxi_assets.trips.months import Month
 
 console = Console(highlight=False)
 
 
-def follow(results: Iterable[MonthResult], total: int, title: str) -> list[MonthResult]:
-    """Show a bar that moves with each month, and return all results."""
+def follow(results: Iterable[MonthResult], months: Sequence[Month], taxi: str) -> list[MonthResult]:
+    """Show a bar with the month under way and a line for each that ended, and return all results."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -22,14 +23,14 @@ def follow(results: Iterable[MonthResult], total: int, title: str) -> list[Month
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
+    under_way = iter([*months[1:], "done"])
     finished = []
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(title, total=total)
+        task = progress.add_task(f"{taxi} {months[0]}", total=len(months))
         for result in results:
             finished.append(result)
-            progress.update(task, advance=1, description=f"{title} {result.month}")
-            if not console.is_terminal:
-                console.print(_line(result), soft_wrap=True)
+            console.print(_line(result), soft_wrap=True)
+            progress.update(task, advance=1, description=f"{taxi} {next(under_way)}")
     return finished
 
 
@@ -49,11 +50,15 @@ def summary(results: Sequence[MonthResult]) -> Table:
 
 
 def print_results(results: Sequence[MonthResult]) -> None:
-    """The summary table, then one line for each failed month."""
+    """The summary table, then one line for each reason that months failed for."""
     console.print(summary(results))
+    reasons: dict[str, list[MonthResult]] = {}
     for result in results:
         if result.error:
-            console.print(f"[red]{result.dataset.taxi} {result.month}[/red]: {result.error}", soft_wrap=True)
+            reasons.setdefault(result.error, []).append(result)
+    for error, failed in reasons.items():
+        months = ", ".join(str(result.month) for result in failed)
+        console.print(f"[red]{failed[0].dataset.taxi} {months}[/red]: {error}", soft_wrap=True)
 
 
 def _line(result: MonthResult) -> str:

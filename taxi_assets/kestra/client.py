@@ -47,7 +47,7 @@ class KestraClient:
         poll_seconds: float = 0.5,
     ) -> None:
         self._transport = Transport(url, user, password, tenant=tenant, timeout=timeout)
-        self._poll_seconds = poll_seconds
+        self.poll_seconds = poll_seconds
 
     @property
     def url(self) -> str:
@@ -116,7 +116,7 @@ class KestraClient:
                     f"execution {execution_id} is still {execution.state} after {timeout:g} s; "
                     f"it goes on at {self.url}, wait longer with --timeout"
                 )
-            time.sleep(self._poll_seconds)
+            time.sleep(self.poll_seconds)
 
     def executions(self, namespace: str, labels: Mapping[str, str]) -> list[Execution]:
         """Every execution of a namespace that has these labels, oldest first."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
-_LOGIN = "give --user and --password, or KESTRA_USER and KESTRA_PASSWORD"
+_LOGIN = "set KESTRA_USER and KESTRA_PASSWORD, or give the options for user and password"
 
 
 class Transport:

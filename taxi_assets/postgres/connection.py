@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import Connection, conninfo, errors, sql
 
-from taxi_assets.errors import SettingsError, TaxiAssetsError, WarehouseError
+from taxi_assets.errors import BusyError, SettingsError, TaxiAssetsError, UnavailableError, WarehouseError
 from taxi_assets.postgres.server import EmbeddedServer
 from taxi_assets.settings import Settings
 
@@ -26,6 +26,22 @@ _PINNED = {
     "jit": "off",
 }
 _OLDEST = 150000
+_REFUSALS: tuple[tuple[str, type[WarehouseError], str], ...] = (
+    ("password authentication failed|no password supplied", WarehouseError,
+     "check the user and password in {url}"),
+    ("database .* does not exist", WarehouseError, "create it (CREATE DATABASE …) or correct {url}"),
+    ("role .* (does not exist|is not permitted)|no pg_hba.conf entry|permission denied", WarehouseError,
+     "correct the user in {url}, or let it in on the server"),
+    ("too many (clients|connections)|remaining connection slots", UnavailableError,
+     "raise max_connections, lower TAXI_COPY_STREAMS, or run again when others are done"),
+    ("", UnavailableError,
+     "check that the server runs (`taxi-assets db status`) and that {url} is right"),
+)  # fmt: skip
+"""What a refusal says, what it is, and what to do; the last one is for all others."""
+_GONE = ("08", "57P")
+"""SQLSTATE classes of a connection that broke and of a server that shuts down or starts."""
+_LONGEST = 200
+"""Characters of what the server says: a message quotes the value it refuses, which may be megabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +50,8 @@ class Warehouse:
 
     url: str = field(repr=False)
     connect_timeout: int = 10
+    given_as: str = "TAXI_POSTGRES_URL"
+    """What a person must correct when the URL is wrong."""
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Warehouse:
@@ -44,17 +62,24 @@ class Warehouse:
 
     @property
     def display(self) -> str:
-        """The URL without its password."""
-        return re.sub(r"(://[^:/@]*):[^@]*@", r"\1@", self.url)
+        """Where the database is, without its password."""
+        given = self._given()
+        user, host, port = (given.get(name) for name in ("user", "host", "port"))
+        address = f"{user}@" * bool(user) + f"{host or 'localhost'}" + f":{port}" * bool(port)
+        return f"postgresql://{address}/{given.get('dbname', '')}"
+
+    def _given(self) -> dict[str, Any]:
+        try:
+            return conninfo.conninfo_to_dict(self.url)
+        except psycopg.ProgrammingError:
+            raise SettingsError(
+                f"{self.given_as} cannot be read: write it as postgresql://user:password@host:5432/database "
+                "(special characters in a password as %xx)"
+            ) from None
 
     def connect(self, application_name: str = "taxi_assets") -> Connection:
         """Open a session in autocommit, pinned. Raises WarehouseError in one line saying what to check."""
-        try:
-            given = conninfo.conninfo_to_dict(self.url)
-        except psycopg.ProgrammingError:
-            raise SettingsError(
-                "TAXI_POSTGRES_URL cannot be read: write it as postgresql://user:password@host:5432/database"
-            ) from None
+        given = self._given()
         pins = " ".join(f"-c {name}={value}" for name, value in _PINNED.items())
         options = f"{given.get('options') or ''} {pins}".strip()
         try:
@@ -67,23 +92,19 @@ class Warehouse:
                 connect_timeout=self.connect_timeout,
             )
         except psycopg.OperationalError as error:
-            raise WarehouseError(self._unreachable(str(error))) from None
+            raise self._unreachable(str(error)) from None
         if connection.info.server_version < _OLDEST:
             version = connection.info.server_version // 10000
             connection.close()
             raise WarehouseError(f"PostgreSQL {version} at {self.display} is too old: MERGE needs 15 or later")
         return connection
 
-    def _unreachable(self, said: str) -> str:
-        said = said.splitlines()[-1].strip().rpartition("FATAL:")[2].strip()
-        hint = "check that the server runs and TAXI_POSTGRES_URL is right (`taxi-assets db status`)"
-        if "password authentication failed" in said or "no password supplied" in said:
-            hint = "check the user and password in TAXI_POSTGRES_URL"
-        elif "database" in said and "does not exist" in said:
-            hint = "create it (CREATE DATABASE …) or correct TAXI_POSTGRES_URL"
-        elif "too many clients" in said or "remaining connection slots" in said:
-            hint = "raise max_connections, lower TAXI_COPY_STREAMS, or run again when others are done"
-        return f"cannot connect to PostgreSQL at {self.display}: {said}; {hint}"
+    def _unreachable(self, said: str) -> WarehouseError:
+        reason = one_line(said.strip().rpartition("FATAL:")[2].rpartition("failed: ")[2].partition("\n")[0])
+        kind, hint = next(
+            (kind, hint) for phrase, kind, hint in _REFUSALS if re.search(phrase, reason, re.IGNORECASE)
+        )  # fmt: skip
+        return kind(f"cannot connect to PostgreSQL at {self.display}: {reason}; {hint.format(url=self.given_as)}")
 
 
 @cache
@@ -96,6 +117,12 @@ def statement(name: str, **parts: sql.Composable) -> sql.Composed:
     return sql.SQL(_text(name)).format(**parts)
 
 
+def one_line(said: object) -> str:
+    """What the server says, without line ends and other unprintable characters, and not longer than a person reads."""
+    text = " ".join("".join(c if c.isprintable() else " " for c in str(said)[: 2 * _LONGEST]).split())
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
 @contextmanager
 def told_plainly(doing: str, grant: str | None = None) -> Iterator[None]:
     """Turn what PostgreSQL refuses into a WarehouseError of one line.
@@ -106,19 +133,28 @@ def told_plainly(doing: str, grant: str | None = None) -> Iterator[None]:
         yield
     except errors.InsufficientPrivilege as error:
         advice = f"ask the owner for: {grant}" if grant else "ask the owner for the right"
-        raise WarehouseError(f"{doing}: {error.diag.message_primary}; {advice}") from error
+        raise WarehouseError(f"{doing}: {one_line(error.diag.message_primary)}; {advice}") from error
     except errors.ReadOnlySqlTransaction as error:
         raise WarehouseError(f"{doing}: the server is read-only; point TAXI_POSTGRES_URL at the primary") from error
     except errors.DiskFull as error:
-        raise WarehouseError(f"{doing}: the server's disk is full ({error.diag.message_primary}); free some") from error
+        said = one_line(error.diag.message_primary)
+        raise WarehouseError(f"{doing}: the server's disk is full ({said}); free some, then run it again") from error
     except errors.QueryCanceled as error:
         raise WarehouseError(
-            f"{doing}: {error.diag.message_primary}; raise statement_timeout for this role, or run it again"
+            f"{doing}: {one_line(error.diag.message_primary)}; raise statement_timeout for this role, or run it again"
+        ) from error
+    except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
+        raise BusyError(
+            f"{doing}: {one_line(error.diag.message_primary)}; another session is at the same tables (see pg_locks), "
+            "run it again when that is done"
         ) from error
     except psycopg.OperationalError as error:
-        said = " ".join(str(error).split())
-        raise WarehouseError(f"{doing}: the connection to PostgreSQL was lost ({said}); run it again") from error
+        if error.sqlstate is None or error.sqlstate.startswith(_GONE):
+            raise UnavailableError(
+                f"{doing}: the connection to PostgreSQL was lost ({one_line(error)}); run it again"
+            ) from error
+        raise WarehouseError(f"{doing}: {one_line(error.diag.message_primary)}; see the server's log") from error
     except TaxiAssetsError:
         raise
     except psycopg.Error as error:
-        raise WarehouseError(f"{doing}: {error.diag.message_primary or error}") from error
+        raise WarehouseError(f"{doing}: {one_line(error.diag.message_primary or error)}") from error

@@ -90,7 +90,7 @@ class Loader:
         load = Load(dataset.file_name(month))
         file = TripCsv(raw.path, dataset, max_bytes=self.settings.max_csv_mb * 1_000_000)
         load.header = tuple(column.name for column in file.columns)
-        with ExitStack() as stack:
+        with told_plainly(f"loading {load.filename}"), ExitStack() as stack:
             connections = self._connect(stack, f"taxi_assets {dataset.taxi} {month}", raw)
             tables = prepare(connections[0], dataset)
             work = stack.enter_context(work_table(connections[0], tables, month))
@@ -112,7 +112,10 @@ class Loader:
         A trip that two files hold was loaded from the first of them only, and goes with that one.
         """
         filename = dataset.file_name(month)
-        with self.warehouse.connect(f"taxi_assets {dataset.taxi} {month}") as connection:
+        with (
+            told_plainly(f"removing {filename}"),
+            self.warehouse.connect(f"taxi_assets {dataset.taxi} {month}") as connection,
+        ):
             tables = prepare(connection, dataset)
             with (
                 told_plainly(f"removing {filename}", tables.write_grant(connection.info.user)),
@@ -127,8 +130,13 @@ class Loader:
     def _connect(self, stack: ExitStack, name: str, raw: RawFile) -> list[Connection]:
         streams = min(self.settings.copy_streams, 1 + raw.size // _BYTES_PER_STREAM)
         connections = [stack.enter_context(self.warehouse.connect(name)) for _ in range(streams)]
+        limits = sql.SQL("SET work_mem = {}; SET lock_timeout = {}").format(
+            sql.Literal(f"{self.settings.work_mem_mb}MB"), sql.Literal(int(self.settings.lock_timeout * 1000))
+        )
         for connection in connections:
-            connection.execute(sql.SQL("SET work_mem = {}").format(sql.Literal(f"{self.settings.work_mem_mb}MB")))
+            connection.execute(limits)
+        for connection in connections[1:]:  # these work beside the first one and leave the other cores to it
+            connection.execute("SET max_parallel_workers_per_gather = 0")
         return connections
 
     def _look_at(

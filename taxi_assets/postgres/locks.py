@@ -19,9 +19,12 @@ _BLOCKERS = """
     WHERE l.relation = ANY (
         SELECT c.oid FROM pg_class AS c WHERE c.oid = %(table)s::regclass
         UNION ALL SELECT i.inhrelid FROM pg_inherits AS i WHERE i.inhparent = %(table)s::regclass
-    ) AND l.granted AND l.pid <> pg_backend_pid()
+    ) AND l.granted AND l.pid <> pg_backend_pid() AND l.mode <> ALL (%(harmless)s)
     ORDER BY a.xact_start LIMIT 1
 """
+
+_HARMLESS = {"SHARE ROW EXCLUSIVE": ["AccessShareLock", "RowShareLock"], "ACCESS EXCLUSIVE": []}
+"""By the mode asked for, the modes that others may hold beside it."""
 
 
 def lock_table(connection: Connection, table: sql.Identifier, mode: LiteralString, timeout: float) -> None:
@@ -29,13 +32,15 @@ def lock_table(connection: Connection, table: sql.Identifier, mode: LiteralStrin
 
     Raises BusyError naming the session that holds it.
     """
-    if timeout <= _PATIENCE or not _try_lock(connection, table, mode, _PATIENCE):
-        blocker = _blocker(connection, table)
-        _log.warning("waiting for %s, which %s holds", table.as_string(connection), blocker)
-        if not _try_lock(connection, table, mode, timeout):
+    patience = min(timeout, _PATIENCE)
+    if not _try_lock(connection, table, mode, patience):
+        blocker = _blocker(connection, table, mode)
+        _log.warning("waiting for %s, which %s holds", table.as_string(connection), blocker or "another session")
+        if timeout <= patience or not _try_lock(connection, table, mode, timeout - patience):
             name = table.as_string(connection).replace('"', "")
+            holder = _blocker(connection, table, mode) or blocker or "another session"
             raise BusyError(
-                f"{name} was locked for {timeout:g} s by {_blocker(connection, table) or blocker}; "
+                f"{name} was locked for {timeout:g} s by {holder}; "
                 "wait for that session or end it, then run the month again (TAXI_LOCK_TIMEOUT sets the limit)"
             )
 
@@ -50,9 +55,11 @@ def _try_lock(connection: Connection, table: sql.Identifier, mode: LiteralString
         return False
 
 
-def _blocker(connection: Connection, table: sql.Identifier) -> str:
-    row = connection.execute(_BLOCKERS, {"table": table.as_string(connection)}).fetchone()
+def _blocker(connection: Connection, table: sql.Identifier, mode: LiteralString) -> str | None:
+    """The session in the way; None when it is gone."""
+    named = {"table": table.as_string(connection), "harmless": _HARMLESS[mode]}
+    row = connection.execute(_BLOCKERS, named).fetchone()
     if row is None:
-        return "another session"
+        return None
     pid, user, application, query = row
     return f"pid {pid} (user {user}, {application or 'no application name'}: {' '.join(str(query).split())})"

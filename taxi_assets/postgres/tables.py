@@ -52,8 +52,8 @@ class TripTables:
         return sql.Identifier(self.dataset.dropoff.sql_name)
 
     def write_grant(self, role: str) -> str:
-        """What a role needs to lock the trips table and write it."""
-        return f'GRANT SELECT, INSERT, UPDATE, DELETE ON public.{self.dataset.table} TO "{role}"'
+        """What a role needs to lock the trips table and write it, and the load records with it."""
+        return f'GRANT SELECT, INSERT, UPDATE, DELETE ON public.{self.dataset.table}, {SCHEMA}.loads TO "{role}"'
 
     def staging_grant(self, role: str) -> str:
         """What a role needs to make a month staging's content."""
@@ -98,7 +98,11 @@ def _state(connection: Connection, dataset: Dataset) -> tuple[DictRow, DictRow]:
         staging=sql.Literal(f"public.{dataset.staging_table}"),
         index=sql.Literal(f"public.{_index_name(dataset)}"),
     )
-    with connection.cursor(row_factory=dict_row) as cursor:
+    grant = f'GRANT USAGE, CREATE ON SCHEMA {SCHEMA} TO "{connection.info.user}"'
+    with (
+        told_plainly(f"looking at the {dataset.taxi} tables", grant),
+        connection.cursor(row_factory=dict_row) as cursor,
+    ):
         found = {row["role"]: row for row in cursor.execute(query)}
     expected = [f"{column.sql_name} {column.postgres}" for column in dataset.table_columns]
     for role, name in (("trips", dataset.table), ("staging", dataset.staging_table)):

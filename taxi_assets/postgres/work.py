@@ -14,7 +14,7 @@ import psycopg
 from psycopg import Connection, sql
 
 from taxi_assets.errors import FileError
-from taxi_assets.postgres.connection import statement, told_plainly
+from taxi_assets.postgres.connection import one_line, statement, told_plainly
 from taxi_assets.postgres.tables import SCHEMA, TripTables
 from taxi_assets.trips.csvfile import Chunk, TripCsv
 from taxi_assets.trips.months import Month
@@ -129,7 +129,9 @@ class _Failure:
         column = where[2].strip('"') if where and where[2] else None
         names = {c.sql_name: c.name for c in file.dataset.columns}
         at = f"{file.path.name} line {self.line}" + (f", column {names.get(column, column)}" if column else "")
-        return FileError(f"{at}: {diag.message_primary}; repair the file at the source, then run the month again")
+        return FileError(
+            f"{at}: {one_line(diag.message_primary)}; repair the file at the source, then run the month again"
+        )
 
 
 @dataclass(slots=True)

@@ -63,6 +63,8 @@ class TripCsv:
                 blank = blank.removeprefix(b"\r").removeprefix(b"\n")
                 yield self._chunk(text)
         if last := (blank + self._rest).rstrip(b"\r\n"):
+            if last.count(b'"') % 2:
+                raise self._error(f"line {self._line}: a quote opens here that is never closed")
             yield self._chunk(last)
         if not self.records:
             raise self._error("has a header and no rows")

@@ -135,7 +135,7 @@ def test_header_that_is_not_the_definition_s_fails_the_blocking_check(run: Run, 
 def test_no_month_names_the_command_that_works(run: Run) -> None:
     said = reason(run("green_gcp_taxi"))
     assert "-j green_gcp_taxi --tags" in said
-    assert "taxi-assets backfill green --from 2019-01 --to 2019-01 --warehouse bigquery" in said
+    assert "taxi-assets gcp-backfill green --from 2019-01 --to 2019-01" in said
 
 
 def test_flows_06_and_07(warehouse: Warehouse, run: Run, settings: Settings, tmp_path: Path) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from taxi_assets.postgres.connection import Warehouse
-from taxi_assets.postgres.server import EmbeddedServer
 from taxi_assets.trips.months import Month
 from taxi_assets.trips.sample import write_mirror
 
@@ -20,16 +19,15 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def taxi_assets(tmp_path: Path) -> Iterator[Command]:
-    """Runs `taxi-assets` in an empty folder; its embedded server is stopped at the end."""
+def taxi_assets(tmp_path: Path, data_dir: Path) -> Command:
+    """Runs `taxi-assets` in an empty folder."""
 
     def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        env = {**os.environ, "TAXI_DATA_DIR": str(tmp_path / "data"), "COLUMNS": "200", **environment}
+        env = {**os.environ, "TAXI_DATA_DIR": str(data_dir), "COLUMNS": "200", **environment}
         command = [str(Path(sys.executable).parent / "taxi-assets"), *arguments]
         return subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
 
-    yield run
-    EmbeddedServer(tmp_path / "data" / "postgres").stop()
+    return run
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ _START = "import sys; from pathlib import Path; from taxi_assets.postgres.server
     "print(EmbeddedServer(Path(sys.argv[1])).start())"  # fmt: skip
 
 
-def test_processes_that_start_it_at_once_share_one_server(tmp_path: Path) -> None:
-    folder = tmp_path / "postgres"
+def test_processes_that_start_it_at_once_share_one_server(data_dir: Path) -> None:
+    folder = data_dir / "postgres"
     starts = [
         subprocess.Popen([sys.executable, "-c", _START, str(folder)], stdout=subprocess.PIPE, text=True)
         for _ in range(4)
@@ -31,8 +31,8 @@ def test_processes_that_start_it_at_once_share_one_server(tmp_path: Path) -> Non
     assert not server.stop()
 
 
-def test_stays_up_when_its_starter_ends_and_keeps_data_over_a_restart(tmp_path: Path) -> None:
-    folder = tmp_path / "postgres"
+def test_stays_up_when_its_starter_ends_and_keeps_data_over_a_restart(data_dir: Path) -> None:
+    folder = data_dir / "postgres"
     first = subprocess.run([sys.executable, "-c", _START, str(folder)], capture_output=True, text=True, check=True)
     url = first.stdout.strip()
     with psycopg.connect(url) as connection:

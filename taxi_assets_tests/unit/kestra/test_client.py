@@ -271,7 +271,7 @@ def test_without_a_password_the_401_says_what_to_give() -> None:
     with (
         kestra_answering(refused) as kestra,
         KestraClient(kestra.url) as client,
-        pytest.raises(KestraError, match=r"refused \(401\): give --user and --password, or KESTRA_USER"),
+        pytest.raises(KestraError, match=r"refused \(401\): set KESTRA_USER and KESTRA_PASSWORD"),
     ):
         client.flow("parity", "manual_probe")
 

@@ -177,3 +177,11 @@ def test_text_that_is_no_flow_is_one_line_with_its_name(text: str) -> None:
     with pytest.raises(KestraError, match=r"^broken\.yaml is not .*") as error:
         documents.load(text, "broken.yaml")
     assert "\n" not in str(error.value)
+
+
+def test_readme_names_every_flow_trigger_and_cron(settings: Settings) -> None:
+    readme = (flows.flows_dir().parent / "README.md").read_text(encoding="utf-8")
+    for flow in flows.build(settings):
+        assert f"[{flow['id']}](flows/{flow['id']}.yaml)" in readme
+    for dataset in DATASETS.values():
+        assert f"| `{dataset.taxi}_schedule` | `{dataset.taxi}_schedule` | `{dataset.cron}` |" in readme
