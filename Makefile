@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 LOCK := uv pip compile --quiet --no-strip-extras --universal --generate-hashes --no-emit-index-url \
 	--python-version 3.11 pyproject.toml
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up down test e2e reliability torture bench audit licences check format lock
+.PHONY: help venv demo demo-gcp up down test e2e reliability torture bench audit licences check format lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,6 +25,9 @@ $(STAMP): requirements/dev.txt pyproject.toml
 
 demo: venv ## load two months of each taxi into an embedded PostgreSQL and show them
 	@$(BIN)/taxi-assets demo
+
+demo-gcp: venv ## the same into BigQuery and Cloud Storage, played by stand-ins on this machine
+	@$(BIN)/taxi-assets demo-gcp
 
 up: venv ## start Dagster in the background, with its UI (PORT=3001 for another port)
 	@$(BIN)/taxi-assets up $(if $(PORT),--port $(PORT))
@@ -73,4 +76,5 @@ lock: ## resolve the versions in requirements/ anew (needs uv)
 	$(LOCK) -o requirements/postgres.txt
 	$(LOCK) --extra ui -o requirements/server.txt
 	echo hatchling | $(LOCK:pyproject.toml=-) -o requirements/build.txt
-	$(LOCK) --extra ui --extra dev --extra e2e -o requirements/dev.txt
+	$(LOCK) --extra gcp -o requirements/gcp.txt
+	$(LOCK) --extra ui --extra gcp --extra gcp-dev --extra dev --extra e2e -o requirements/dev.txt

@@ -51,5 +51,13 @@ class KestraError(TaxiAssetsError):
     """A Kestra server cannot be reached or refuses, or a flow cannot be read, replayed or run to its end."""
 
 
+class MissingKeyError(SettingsError):
+    """A key that neither the environment nor the key-value store has."""
+
+
+class GoogleError(WarehouseError):
+    """BigQuery or Cloud Storage cannot be reached, refuses, or does not have what is needed."""
+
+
 class ServiceError(TaxiAssetsError):
     """One of Dagster's own processes does not start, or is not as it should be."""

@@ -135,6 +135,42 @@ class Settings(BaseSettings):
         0.5, gt=0, le=1, description="A file fails when more than this share of its pickups lies outside its month."
     )
 
+    namespace: str = Field("zoomcamp", description="Namespace of the key-value store, as a Kestra flow has one.")
+    bigquery_way: Literal["external", "load"] | None = Field(
+        None,
+        description="How a file gets into BigQuery: `external` by a bucket and an external table, `load` by a load job "
+        "straight from the disk; if not set, `external` where there is a GCP_BUCKET_NAME.",
+    )
+    bigquery_expire_days: int | None = Field(
+        None, ge=1, description="Days after which a month's own BigQuery tables go; kept if not set, as the flow does."
+    )
+    bigquery_partition_filter: bool = Field(
+        False,
+        description="Make BigQuery trips tables refuse queries that do not limit the pickup, the Kestra flow's merge "
+        "included.",
+    )
+    gcp_timeout: float = Field(120, gt=0, description="Seconds to ask again when Google does not answer.")
+
+    gcp_project_id: str | None = Field(None, validation_alias="GCP_PROJECT_ID", description="Google Cloud project.")
+    gcp_location: str | None = Field(
+        None, validation_alias="GCP_LOCATION", description="Where bucket and dataset are, e.g. europe-west2."
+    )
+    gcp_bucket_name: str | None = Field(
+        None, validation_alias="GCP_BUCKET_NAME", description="Bucket for the CSV files; not needed to `load`."
+    )
+    gcp_dataset: str | None = Field(None, validation_alias="GCP_DATASET", description="BigQuery dataset.")
+    secret_gcp_creds: SecretStr | None = Field(
+        None, validation_alias="SECRET_GCP_CREDS", description="Service account key as base64 of its JSON."
+    )
+    secret_gcp_service_account: SecretStr | None = Field(
+        None, validation_alias="SECRET_GCP_SERVICE_ACCOUNT", description="The same, under its other usual name."
+    )
+    google_application_credentials: Path | None = Field(
+        None,
+        validation_alias="GOOGLE_APPLICATION_CREDENTIALS",
+        description="Credentials file, read where neither secret is set; else Google's default credentials serve.",
+    )
+
     schedule_timezone: Annotated[str, AfterValidator(_timezone)] = Field(
         "UTC", description="Timezone of the schedules' crons, green `0 9 1 * *` and yellow `0 10 1 * *`."
     )

@@ -20,7 +20,8 @@ from taxi_assets_tests.reliability import Report
 from taxi_assets_tests.shared import shared_path
 
 # Settings of the person who runs the tests must not leak into them.
-for _name in [name for name in os.environ if name.startswith("TAXI_")]:
+_OTHERS = ("GCP_", "SECRET_GCP_", "GOOGLE_", "BIGQUERY_", "STORAGE_EMULATOR")
+for _name in [name for name in os.environ if name.startswith(("TAXI_", *_OTHERS))]:
     if _name not in ("TAXI_SHARED_DIR", "TAXI_PICTURES"):
         del os.environ[_name]
 os.environ.pop("DAGSTER_HOME", None)

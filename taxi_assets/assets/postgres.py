@@ -5,17 +5,16 @@ returned for a range counts for all of it. Here each month reports itself, and a
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from dagster import (
-    AssetCheckEvaluation,
     AssetExecutionContext,
     AssetKey,
     AssetMaterialization,
     AssetsDefinition,
     AssetSpec,
     BackfillPolicy,
-    Failure,
     multi_asset,
 )
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
@@ -23,16 +22,10 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from taxi_assets.assets.checks import check_specs, evaluate, failed_file
 from taxi_assets.assets.flow import flow_limit, within_limit
 from taxi_assets.assets.metadata import Metadata, raw_metadata, staging_metadata, table_definition, trips_metadata
+from taxi_assets.assets.months import MonthEvent, run_months
 from taxi_assets.assets.partitions import monthly_partitions
-from taxi_assets.assets.request import REPLACE_TAG, requested_months, run_labels
-from taxi_assets.errors import (
-    BusyError,
-    FileError,
-    MonthError,
-    TaxiAssetsError,
-    UnavailableError,
-    UnreachableError,
-)
+from taxi_assets.assets.request import REPLACE_TAG
+from taxi_assets.errors import FileError, UnavailableError
 from taxi_assets.settings import Settings
 from taxi_assets.trips.datasets import Dataset
 from taxi_assets.trips.months import Month
@@ -45,9 +38,6 @@ _ATTEMPTS = 3
 GROUP = "postgres"
 OWNERS = ["team:taxi_assets"]
 RELEASE = AssetKey("nyc_tlc_release")
-
-MonthEvent = AssetMaterialization | AssetCheckEvaluation
-"""What a month tells Dagster, as soon as it is so."""
 
 
 def release_asset(settings: Settings) -> AssetSpec:
@@ -68,13 +58,19 @@ def postgres_assets(dataset: Dataset, settings: Settings) -> AssetsDefinition:
     @multi_asset(
         name=f"{dataset.taxi}_postgres",
         specs=_specs(dataset),
-        check_specs=check_specs(dataset, partitions),
+        check_specs=check_specs(AssetKey(f"{dataset.taxi}_staging"), partitions),
         partitions_def=partitions,
         backfill_policy=_backfill_policy(settings),
         can_subset=True,
     )
     def load_months(context: AssetExecutionContext) -> Iterator[MonthEvent]:
-        yield from _run_months(context, dataset, settings)
+        def one_month(month: Month) -> Iterator[MonthEvent]:
+            return _MonthRun(context, dataset, settings, month).run()
+
+        def limited(what: str) -> AbstractContextManager[None]:
+            return within_limit(context, flow_limit(context.run), what, settings)
+
+        yield from run_months(context, dataset, settings, f"{dataset.taxi}_postgres_taxi", one_month, limited)
 
     return load_months
 
@@ -123,36 +119,6 @@ def _specs(dataset: Dataset) -> list[AssetSpec]:
     ]
 
 
-def _run_months(context: AssetExecutionContext, dataset: Dataset, settings: Settings) -> Iterator[MonthEvent]:
-    """Load the months the run asks for, oldest first; at the end fail naming those that failed."""
-    try:
-        months = requested_months(context.run.tags, dataset, settings)
-    except MonthError as error:
-        raise Failure(str(error), allow_retries=False) from None
-    context.instance.add_run_tags(context.run.run_id, run_labels(dataset, months))
-    if context.instance.is_ephemeral:
-        context.log.warning("DAGSTER_HOME is not set: this run is not recorded, and the UI will not show it")
-    what = f"{dataset.taxi} {'..'.join(dict.fromkeys(map(str, (months[0], months[-1]))))}"
-    failures: dict[Month, TaxiAssetsError] = {}
-    try:
-        with within_limit(context, flow_limit(context.run), what, settings):
-            for month in months:
-                try:
-                    yield from _MonthRun(context, dataset, settings, month).run()
-                except TaxiAssetsError as error:
-                    context.log.error(f"{dataset.taxi} {month} failed: {error}")
-                    failures[month] = error
-    except TaxiAssetsError as error:  # no slot to be had: the warehouse does not answer
-        raise Failure(str(error), allow_retries=False) from None
-    retry = any(isinstance(error, UnreachableError | UnavailableError | BusyError) for error in failures.values())
-    if failures and len(months) == 1:
-        raise Failure(str(failures[months[0]]), allow_retries=retry)
-    if failures:
-        named = "; ".join(f"{month}: {error}" for month, error in failures.items())
-        raise Failure(
-            f"{len(failures)} of {len(months)} {dataset.taxi} months failed, the others are loaded. {named}",
-            allow_retries=retry,
-        )
 
 
 class _MonthRun:
@@ -187,11 +153,11 @@ class _MonthRun:
         try:
             load = self._persist(load_once)
         except FileError as error:
-            yield failed_file(self.dataset, self.month, str(error))
+            yield failed_file(AssetKey(f"{self.dataset.taxi}_staging"), self.month, str(error))
             source.discard(self.dataset, self.month)  # so that a repaired file is fetched next time
             raise
         yield self._materialized("staging", staging_metadata(load, self.dataset))
-        yield from evaluate(self.dataset, self.month, load)
+        yield from evaluate(AssetKey(f"{self.dataset.taxi}_staging"), self.dataset, self.month, load)
         yield self._materialized("trips", trips_metadata(load))
         self.context.log.info(
             "%s: %d rows read, %d inserted, %d already there",

@@ -16,8 +16,8 @@ REPLACE_TAG = "taxi_assets/replace"
 """Set to `true` on a run whose months replace what their files brought before."""
 
 
-def requested_months(tags: Mapping[str, str], dataset: Dataset, settings: Settings) -> tuple[Month, ...]:
-    """The months of a run, oldest first.
+def requested_months(tags: Mapping[str, str], dataset: Dataset, settings: Settings, job: str) -> tuple[Month, ...]:
+    """The months of a run of that job, oldest first.
 
     Dagster itself looks at an unknown partition key only after the asset's body has run, so the tag is read here.
     Raises MonthError naming the command that works.
@@ -29,8 +29,8 @@ def requested_months(tags: Mapping[str, str], dataset: Dataset, settings: Settin
         if start and end:
             return tuple(months_between(settings.partition(start), settings.partition(end)))
     except MonthError as error:
-        raise MonthError(f"{error}; {_working_command(dataset, settings)}") from None
-    raise MonthError(f"this run names no month; {_working_command(dataset, settings)}")
+        raise MonthError(f"{error}; {_working_command(dataset, settings, job)}") from None
+    raise MonthError(f"this run names no month; {_working_command(dataset, settings, job)}")
 
 
 def run_labels(dataset: Dataset, months: tuple[Month, ...]) -> dict[str, str]:
@@ -39,9 +39,11 @@ def run_labels(dataset: Dataset, months: tuple[Month, ...]) -> dict[str, str]:
     return {"file": names[0] if len(months) == 1 else "..".join(names), "taxi": dataset.taxi}
 
 
-def _working_command(dataset: Dataset, settings: Settings) -> str:
-    tags = f'{{"{PARTITION_TAG}": "{settings.first_month}"}}'
+def _working_command(dataset: Dataset, settings: Settings, job: str) -> str:
+    month = settings.first_month
+    tags = f'{{"{PARTITION_TAG}": "{month}"}}'
+    command = "backfill" if "postgres" in job else "gcp-backfill"
     return (
-        f"try: dagster job execute -m taxi_assets.definitions -j {dataset.taxi}_postgres_taxi --tags '{tags}'"
-        f", or: taxi-assets backfill {dataset.taxi} --from {settings.first_month} --to {settings.first_month}"
+        f"try: dagster job execute -m taxi_assets.definitions -j {job} --tags '{tags}'"
+        f", or: taxi-assets {command} {dataset.taxi} --from {month} --to {month}"
     )

@@ -43,8 +43,11 @@ def backfill(
     months: Iterable[Month],
     instance: DagsterInstance,
     tags: Callable[[Month], Mapping[str, str]] = lambda _month: {},
+    trips: str = "trips",
 ) -> Iterator[MonthResult]:
     """Run the job for each month in the given order; a failed month does not stop the rest.
+
+    `trips` is the asset that says what came of a month: `trips`, or `bq_trips` for a job that loads BigQuery.
 
     Raises KeyboardInterrupt when a month's run ends by it.
     """
@@ -55,7 +58,8 @@ def backfill(
         )
         if _interrupted(result):
             raise KeyboardInterrupt
-        yield _month_result(dataset, month, result, time.perf_counter() - start)
+        asset = AssetKey(f"{dataset.taxi}_{trips}")
+        yield _month_result(dataset, month, asset, result, time.perf_counter() - start)
 
 
 def _interrupted(result: ExecuteInProcessResult) -> bool:
@@ -67,10 +71,11 @@ def _interrupted(result: ExecuteInProcessResult) -> bool:
     return False
 
 
-def _month_result(dataset: Dataset, month: Month, result: ExecuteInProcessResult, seconds: float) -> MonthResult:
+def _month_result(
+    dataset: Dataset, month: Month, trips: AssetKey, result: ExecuteInProcessResult, seconds: float
+) -> MonthResult:
     if not result.success:
         return MonthResult(dataset, month, result.run_id, seconds, error=_reason(result))
-    trips = AssetKey(f"{dataset.taxi}_trips")
     (metadata,) = (
         event.materialization.metadata
         for event in result.get_asset_materialization_events()

@@ -35,11 +35,14 @@ _ON_TIME = 120
 """Seconds after which a tick counts as missed. The scheduler looks every minute."""
 
 
-def taxi_schedule(dataset: Dataset, job: UnresolvedAssetJobDefinition, settings: Settings) -> ScheduleDefinition:
-    """A taxi's schedule, stopped until a person switches it on."""
+def taxi_schedule(
+    dataset: Dataset, job: UnresolvedAssetJobDefinition, settings: Settings, flow: str = ""
+) -> ScheduleDefinition:
+    """A taxi's schedule, stopped until a person switches it on; `flow` tells it from that of flow 05."""
+    name = f"{dataset.taxi}_{flow}_schedule" if flow else f"{dataset.taxi}_schedule"
 
     def evaluate(context: ScheduleEvaluationContext) -> Iterator[RunRequest | SkipReason]:
-        ticks = _due(context, f"{dataset.taxi}_schedule", dataset.cron, settings)
+        ticks = _due(context, name, dataset.cron, settings)
         if not ticks:
             yield SkipReason("missed, and TAXI_RECOVER_MISSED_SCHEDULES is NONE")
             return
@@ -53,7 +56,7 @@ def taxi_schedule(dataset: Dataset, job: UnresolvedAssetJobDefinition, settings:
         yield from (_request(tick, dataset, settings) for tick, reason in reasons.items() if reason is None)
 
     return ScheduleDefinition(
-        name=f"{dataset.taxi}_schedule",
+        name=name,
         cron_schedule=dataset.cron,
         job=job,
         execution_fn=evaluate,

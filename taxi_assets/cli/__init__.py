@@ -13,9 +13,12 @@ from taxi_assets.cli.backfill_control import control_app
 from taxi_assets.cli.compare import compare
 from taxi_assets.cli.db import db_app
 from taxi_assets.cli.demo import demo
+from taxi_assets.cli.demo_gcp import demo_gcp
 from taxi_assets.cli.doctor import doctor
+from taxi_assets.cli.gcp import gcp_backfill
 from taxi_assets.cli.init import init
 from taxi_assets.cli.kestra import kestra_app
+from taxi_assets.cli.kv import kv_app
 from taxi_assets.cli.month import clean, month_app
 from taxi_assets.cli.services import down, up
 from taxi_assets.cli.settings import settings
@@ -29,12 +32,15 @@ app.command()(clean)
 app.command()(compare)
 app.command()(demo)
 app.command()(doctor)
+app.command()(demo_gcp)
+app.command()(gcp_backfill)
 app.command()(init)
 app.command()(settings)
 app.command()(up)
 app.command()(down)
 app.add_typer(control_app, name="backfill-control")
 app.add_typer(db_app, name="db")
+app.add_typer(kv_app, name="kv")
 app.add_typer(kestra_app, name="kestra")
 app.add_typer(month_app, name="month")
 

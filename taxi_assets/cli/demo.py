@@ -32,7 +32,7 @@ def demo() -> None:
     warehouse = Warehouse.from_settings(settings)
     console.print(f"   PostgreSQL at {warehouse.display}")
     console.print("[bold]2.[/bold] where the files come from")
-    months = _choose_source(settings, warehouse)
+    months = choose_source(settings, warehouse)
     console.print("[bold]3.[/bold] the Dagster jobs, a run for each month")
     results = _run(settings, months)
     console.print()
@@ -54,7 +54,7 @@ def demo() -> None:
         raise SystemExit(1)
 
 
-def _choose_source(settings: Settings, warehouse: Warehouse) -> dict[Dataset, list[Month]]:
+def choose_source(settings: Settings, warehouse: Warehouse | None = None) -> dict[Dataset, list[Month]]:
     """Two published months of each taxi; where the source does not answer, those loaded before or generated ones."""
     source = Source.from_settings(settings)
     try:
@@ -67,7 +67,7 @@ def _choose_source(settings: Settings, warehouse: Warehouse) -> dict[Dataset, li
     except SourceError as error:
         reason = str(error)
     console.print(f"   {escape(reason)}", soft_wrap=True)
-    if loaded := _loaded(warehouse, settings):
+    if warehouse and (loaded := _loaded(warehouse, settings)):
         console.print("   So the months that were loaded before are used, from the files on the disk.")
         return loaded
     console.print("   So generated months are used: their trips are made up.")

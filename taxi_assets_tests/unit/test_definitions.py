@@ -28,6 +28,11 @@ def test_asset_graph() -> None:
                 f"{taxi}_raw_csv": ["nyc_tlc_release"],
                 f"{taxi}_staging": [f"{taxi}_raw_csv"],
                 f"{taxi}_trips": [f"{taxi}_staging"],
+                f"{taxi}_gcs_csv": [f"{taxi}_raw_csv"],
+                f"{taxi}_bq_external": [f"{taxi}_gcs_csv"],
+                f"{taxi}_bq_staging": [f"{taxi}_raw_csv"],
+                f"{taxi}_bq_month": [f"{taxi}_bq_external", f"{taxi}_bq_staging"],
+                f"{taxi}_bq_trips": [f"{taxi}_bq_month"],
             }.items()
         },
     }
@@ -41,7 +46,9 @@ def test_every_asset_says_what_it_is() -> None:
         assert node.kinds
         assert node.owners
         assert node.code_version
-        assert node.group_name == "postgres"
+        assert node.group_name == (
+            "bigquery" if "_bq_" in key.to_user_string() or "gcs" in key.to_user_string() else "postgres"
+        )
         assert node.backfill_policy == BackfillPolicy.single_run()
 
 

@@ -1,0 +1,102 @@
+"""What the Dagster UI shows of the BigQuery assets and of each month of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from dagster import MetadataValue, TableColumn, TableRecord, TableSchema
+
+from taxi_assets.assets.metadata import Metadata
+from taxi_assets.trips.datasets import Column, Dataset
+
+if TYPE_CHECKING:
+    from taxi_assets.bigquery.jobs import JobFigures
+    from taxi_assets.bigquery.load import Load
+    from taxi_assets.bigquery.tables import MonthTables
+    from taxi_assets.bigquery.upload import Upload
+
+
+def table_definition(columns: Sequence[Column]) -> Metadata:
+    """Of the asset itself: the columns. The table's full name is known when a month is loaded."""
+    return {"dagster/column_schema": _schema(columns)}
+
+
+def upload_metadata(upload: Upload) -> Metadata:
+    """Of a month's file in the bucket."""
+    return {
+        "uri": upload.uri,
+        "bytes": upload.size,
+        "md5": upload.md5,
+        "crc32c": upload.crc32c,
+        "generation": upload.generation,
+        "reused": not upload.sent,
+        "seconds": round(upload.seconds, 3),
+    }
+
+
+def job_metadata(figures: JobFigures, table: str) -> Metadata:
+    """Of a table that one job made. What the server does not say is left out."""
+    said = {
+        "bytes_processed": figures.bytes_processed,
+        "slot_seconds": figures.slot_seconds,
+        "rows_written": figures.rows_written,
+    }
+    return {
+        "dagster/table_name": table,
+        "job_id": figures.job_id,
+        "console": MetadataValue.url(figures.console),
+        "seconds": round(figures.seconds, 3),
+        **{name: value for name, value in said.items() if value is not None},
+    }
+
+
+def month_metadata(load: Load, dataset: Dataset, tables: MonthTables) -> Metadata:
+    """Of a month's own table."""
+    return {
+        **job_metadata(load.jobs["month"], tables.month),
+        "dagster/partition_row_count": load.rows_read,
+        "rows_read": load.rows_read,
+        "csv_bytes": load.csv_bytes,
+        "preview": _preview(load, dataset),
+    }
+
+
+def trips_metadata(load: Load, tables: MonthTables) -> Metadata:
+    """Of a month in the trips table, with what the whole month cost."""
+    jobs = load.jobs.values()
+    slots = [job.slot_seconds for job in jobs if job.slot_seconds is not None]
+    return {
+        **job_metadata(load.jobs["merge"], tables.trips),
+        "dagster/partition_row_count": load.rows_read,
+        "rows_read": load.rows_read,
+        "rows_inserted": load.rows_inserted,
+        "rows_matched": load.rows_matched,
+        "total_rows": load.total_rows,
+        "file": load.filename,
+        "partitions_looked_at": load.partitions,
+        **({} if load.planned_bytes is None else {"bytes_planned": load.planned_bytes}),
+        "bytes_processed_in_all": sum(job.bytes_processed or 0 for job in jobs),
+        **({"slot_seconds_in_all": sum(slots)} if slots else {}),
+        **{f"seconds_{step}": round(seconds, 3) for step, seconds in load.seconds.items()},
+    }
+
+
+def _schema(columns: Sequence[Column]) -> TableSchema:
+    return TableSchema([TableColumn(c.name, c.bigquery, description=c.description) for c in columns])
+
+
+def _preview(load: Load, dataset: Dataset) -> MetadataValue[Any]:
+    names = [column.name for column in dataset.table_columns]
+    return MetadataValue.table(
+        records=[
+            TableRecord({name: _cell(value) for name, value in zip(names, row, strict=True)}) for row in load.preview
+        ],
+        schema=_schema(dataset.table_columns),
+    )
+
+
+def _cell(value: Any) -> str | int | float | bool | None:
+    if isinstance(value, bytes):
+        return value.hex()
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)

@@ -1,0 +1,69 @@
+"""The months of a run, one after the other: what the assets of every warehouse have in common."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+
+from dagster import AssetCheckEvaluation, AssetExecutionContext, AssetMaterialization, Failure
+
+from taxi_assets.assets.request import requested_months, run_labels
+from taxi_assets.errors import BusyError, MonthError, TaxiAssetsError, UnavailableError, UnreachableError
+from taxi_assets.settings import Settings
+from taxi_assets.trips.datasets import Dataset
+from taxi_assets.trips.months import Month
+
+MonthEvent = AssetMaterialization | AssetCheckEvaluation
+"""What a month tells Dagster, as soon as it is so."""
+
+
+def run_months(
+    context: AssetExecutionContext,
+    dataset: Dataset,
+    settings: Settings,
+    job: str,
+    one_month: Callable[[Month], Iterator[MonthEvent]],
+    limited: Callable[[str], AbstractContextManager[None]] = lambda _what: nullcontext(),
+) -> Iterator[MonthEvent]:
+    """Load the months the run asks for, oldest first; at the end fail naming those that failed.
+
+    `job` is the job to name to a person whose run names no month. `limited` holds while the months are loaded, and
+    is given their names.
+    """
+    try:
+        months = requested_months(context.run.tags, dataset, settings, job)
+    except MonthError as error:
+        raise Failure(str(error), allow_retries=False) from None
+    context.instance.add_run_tags(context.run.run_id, run_labels(dataset, months))
+    if "DAGSTER_HOME" not in os.environ:
+        context.log.warning("DAGSTER_HOME is not set: this run is not recorded, and the UI will not show it")
+    what = f"{dataset.taxi} {'..'.join(dict.fromkeys(map(str, (months[0], months[-1]))))}"
+    failures: dict[Month, TaxiAssetsError] = {}
+    try:
+        with limited(what):
+            for month in months:
+                try:
+                    yield from one_month(month)
+                except TaxiAssetsError as error:
+                    context.log.error(f"{dataset.taxi} {month} failed: {error}")
+                    failures[month] = error
+    except TaxiAssetsError as error:  # no slot to be had: the warehouse does not answer
+        raise Failure(str(error), allow_retries=False) from None
+    if failures:
+        raise _failure(dataset, months, failures)
+
+
+_PASSING = (UnreachableError, UnavailableError, BusyError)
+"""What may be over when the run is tried again."""
+
+
+def _failure(dataset: Dataset, months: tuple[Month, ...], failures: dict[Month, TaxiAssetsError]) -> Failure:
+    retry = any(isinstance(error, _PASSING) for error in failures.values())
+    if len(months) == 1:
+        return Failure(str(failures[months[0]]), allow_retries=retry)
+    named = "; ".join(f"{month}: {error}" for month, error in failures.items())
+    return Failure(
+        f"{len(failures)} of {len(months)} {dataset.taxi} months failed, the others are loaded. {named}",
+        allow_retries=retry,
+    )

@@ -1,0 +1,228 @@
+"""A month's load, step by step: the file into the bucket or a staging table, the month's own table, the merge."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from isal import igzip
+
+from taxi_assets.bigquery import statements
+from taxi_assets.bigquery.connection import Clients
+from taxi_assets.bigquery.jobs import (
+    JobFigures,
+    label,
+    load_figures,
+    new_job_id,
+    planned_bytes,
+    query_rows,
+    run_statement,
+)
+from taxi_assets.bigquery.locks import merge_lock
+from taxi_assets.bigquery.refusals import told_plainly
+from taxi_assets.bigquery.tables import MonthTables, check_dataset, month_tables, prepare_trips, quoted
+from taxi_assets.bigquery.upload import CsvFacts, Upload, inspect, upload
+from taxi_assets.errors import FileError
+from taxi_assets.settings import Settings
+from taxi_assets.trips.datasets import Dataset
+from taxi_assets.trips.months import Month
+from taxi_assets.trips.source import RawFile
+
+
+@dataclass(slots=True)
+class Load:
+    """What a month's load has done so far. Counts are rows, times are seconds."""
+
+    filename: str
+    header: tuple[str, ...] = ()
+    csv_bytes: int = 0
+    rows_read: int = 0
+    rows_inserted: int = 0
+    rows_outside_month: int = 0
+    rows_without_vendor: int = 0
+    repeated_ids: int = 0
+    total_rows: int = 0
+    planned_bytes: int | None = None
+    """What the merge was to read, by a dry run."""
+    partitions: int = 0
+    """Days of pickup in the month's file, which are the partitions that the merge looks at."""
+    preview: list[tuple[Any, ...]] = field(default_factory=list)
+    jobs: dict[str, JobFigures] = field(default_factory=dict)
+    """By step: external, staging, month, merge."""
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def rows_matched(self) -> int:
+        return self.rows_read - self.rows_inserted
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[step] = time.perf_counter() - start
+
+
+class MonthLoad:
+    """One month on its way into BigQuery. Each step may be repeated, and leaves nothing half done.
+
+    Steps raise FileError for a file that does not fit and GoogleError for what Google refuses.
+    """
+
+    def __init__(self, clients: Clients, settings: Settings, dataset: Dataset, month: Month, run_id: str = "") -> None:
+        self.clients = clients
+        self.settings = settings
+        self.dataset = dataset
+        self.month = month
+        self.tables: MonthTables = month_tables(clients.target, dataset, month)
+        self.load = Load(dataset.file_name(month))
+        self._labels = {"taxi": dataset.taxi, "month": str(month), "run": label(run_id)}
+        self._days: list[date] = []
+        self._null_times = False
+
+    def inspect(self, raw: RawFile) -> CsvFacts:
+        """Read the file through and check that dataset and file are what they must be, before anything is sent."""
+        check_dataset(self.clients)
+        with self.load.timed("inspect"):
+            file = inspect(self.dataset, raw, self.load.filename, self.settings.max_csv_mb * 1_000_000)
+        self.load.header = tuple(column.name for column in file.columns)
+        self.load.rows_read, self.load.csv_bytes = file.rows, file.size
+        return file
+
+    def upload(self, file: CsvFacts) -> Upload:
+        """Put the CSV into the bucket, if it is not there."""
+        with self.load.timed("upload"):
+            return upload(self.clients, file)
+
+    def make_external(self, file: CsvFacts) -> JobFigures:
+        """The external table over the uploaded file."""
+        uri = f"gs://{self.clients.target.need_bucket()}/{file.name}"
+        sql = statements.external_table(file.columns, quoted(self.tables.external), uri)
+        return self._run("external", f"reading {uri}", sql)
+
+    def load_staging(self, file: CsvFacts) -> JobFigures:
+        """The staging table, by a load job that is given the file itself and guesses the types."""
+        from google.cloud import bigquery
+
+        config = bigquery.LoadJobConfig(
+            source_format="CSV",
+            skip_leading_rows=1,
+            allow_jagged_rows=True,
+            allow_quoted_newlines=True,
+            autodetect=True,
+            write_disposition="WRITE_TRUNCATE",
+            labels=self._labels,
+        )
+        what = f"loading {file.name}"
+        start = time.perf_counter()
+        with told_plainly(what), igzip.open(file.raw.path, "rb") as stream:
+            job = self.clients.bigquery.load_table_from_file(
+                stream, self.tables.staging, job_config=config, job_id=new_job_id(what), num_retries=3
+            )
+            job.result(retry=self.clients.retry)
+        self._expire(self.tables.staging)
+        return self._remember("staging", load_figures(self.clients, job, time.perf_counter() - start))
+
+    def make_month(self, way: str) -> JobFigures:
+        """The month's own table, from either source, with id and file name; then look at what it holds."""
+        external = way == "external"
+        source = self.tables.external if external else self.tables.staging
+        values = statements.external_values(self.dataset) if external else statements.loaded_values(self.dataset)
+        sql = statements.month_table(
+            self.dataset,
+            quoted(self.tables.month),
+            quoted(source),
+            values,
+            statements.literal(self.load.filename),
+            self._options(),
+        )
+        figures = self._run("month", f"making {self.tables.month}", sql)
+        self._look()
+        return figures
+
+    def merge(self) -> JobFigures:
+        """Insert what trips does not hold yet, looking only at the partitions of the month's pickups."""
+        trips, what = self.tables.trips, f"merging {self.load.filename}"
+        prepare_trips(
+            self.clients, self.dataset, trips, self._labels, partition_filter=self.settings.bigquery_partition_filter
+        )
+        partitions = statements.pickup_partitions(self.dataset, self._days, null_pickups=self._null_times)
+        sql = statements.merge(self.dataset, quoted(trips), quoted(self.tables.month), partitions)
+        self.load.planned_bytes = planned_bytes(self.clients, sql, what)
+        job_id = new_job_id(what)
+        with merge_lock(self.clients, trips, job_id, self.settings.lock_timeout):
+            figures = self._run("merge", what, sql, job_id)
+        self.load.rows_inserted = figures.rows_written or 0
+        with told_plainly(what):
+            self.load.total_rows = int(self.clients.bigquery.get_table(trips, retry=self.clients.retry).num_rows or 0)
+        return figures
+
+    def _look(self) -> None:
+        """Count what the checks report, and refuse a month that is not its file, or not of its month."""
+        month, what = quoted(self.tables.month), f"checking {self.tables.month}"
+        sql = statements.statement(
+            "month_days.sql",
+            month=month,
+            pickup=self.dataset.pickup.name,
+            dropoff=self.dataset.dropoff.name,
+            start=str(self.month.start.date()),
+            end=str(self.month.next.start.date()),
+        )
+        days = query_rows(self.clients, sql, what, self._labels)
+        self._days = [row.day for row in days if row.day is not None]
+        self._null_times = any(row.without_a_time for row in days)
+        self.load.partitions = len(self._days)
+        self.load.rows_outside_month = sum(row.outside for row in days)
+        self.load.rows_without_vendor = sum(row.without_vendor for row in days)
+        (repeated,) = query_rows(
+            self.clients, statements.statement("repeated_ids.sql", month=month), what, self._labels
+        )
+        self.load.repeated_ids = repeated.repeated
+        with told_plainly(what):
+            rows = self.clients.bigquery.list_rows(self.tables.month, max_results=5, retry=self.clients.retry)
+            self.load.preview = [tuple(row) for row in rows]
+        self._check(sum(row.in_all for row in days))
+
+    def _check(self, rows: int) -> None:
+        if rows != self.load.rows_read:
+            raise FileError(
+                f"{self.load.filename}: {self.tables.month} holds {rows} rows, the file {self.load.rows_read}; "
+                "run the month again, which sends the file anew"
+            )
+        if self.load.rows_outside_month > self.settings.max_outside_share * rows:
+            raise FileError(
+                f"{self.load.filename}: {self.load.rows_outside_month / rows:.0%} of its pickups lie outside "
+                f"{self.month}, so it looks like the file of another month; check the source, or raise "
+                "TAXI_MAX_OUTSIDE_SHARE if it is right"
+            )
+
+    def _run(self, step: str, what: str, sql: str, job_id: str | None = None) -> JobFigures:
+        return self._remember(step, run_statement(self.clients, sql, what, self._labels, job_id))
+
+    def _remember(self, step: str, figures: JobFigures) -> JobFigures:
+        self.load.jobs[step] = figures
+        self.load.seconds[step] = figures.seconds
+        return figures
+
+    def _options(self) -> str:
+        days = self.settings.bigquery_expire_days
+        if days is None:
+            return ""
+        return f"\nOPTIONS (expiration_timestamp = TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL {days} DAY))"
+
+    def _expire(self, name: str) -> None:
+        """A load job cannot say when its table goes."""
+        from datetime import UTC, datetime, timedelta
+
+        days = self.settings.bigquery_expire_days
+        if days is None:
+            return
+        with told_plainly(f"setting when {name} expires"):
+            table = self.clients.bigquery.get_table(name, retry=self.clients.retry)
+            table.expires = datetime.now(UTC) + timedelta(days=days)
+            self.clients.bigquery.update_table(table, ["expires"], retry=self.clients.retry)

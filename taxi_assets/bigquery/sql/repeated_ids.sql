@@ -1,0 +1,1 @@
+SELECT COUNT(*) - COUNT(DISTINCT unique_row_id) AS repeated FROM {month}

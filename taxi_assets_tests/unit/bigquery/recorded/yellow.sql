@@ -1,0 +1,119 @@
+-- external table
+CREATE OR REPLACE EXTERNAL TABLE `my-project.zoomcamp.yellow_tripdata_2020_04_ext` (
+  VendorID STRING OPTIONS (description = 'Technology provider: 1 Creative Mobile Technologies, 2 VeriFone. Empty for some of 2020.'),
+  tpep_pickup_datetime TIMESTAMP OPTIONS (description = 'When the meter was engaged, New York time.'),
+  tpep_dropoff_datetime TIMESTAMP OPTIONS (description = 'When the meter was disengaged, New York time.'),
+  passenger_count INTEGER OPTIONS (description = 'Passengers, as entered by the driver.'),
+  trip_distance NUMERIC OPTIONS (description = 'Miles travelled, by the taximeter.'),
+  RatecodeID STRING OPTIONS (description = 'Rate at the end of the trip: 1 standard, 2 JFK, 3 Newark, 4 Nassau or Westchester, 5 negotiated, 6 group; 99 unknown.'),
+  store_and_fwd_flag STRING OPTIONS (description = 'Y when the record waited in the vehicle for a connection, else N.'),
+  PULocationID STRING OPTIONS (description = 'TLC taxi zone of the pickup; 264 and 265 are unknown.'),
+  DOLocationID STRING OPTIONS (description = 'TLC taxi zone of the dropoff; 264 and 265 are unknown.'),
+  payment_type INTEGER OPTIONS (description = '1 credit card, 2 cash, 3 no charge, 4 dispute, 5 unknown, 6 voided.'),
+  fare_amount NUMERIC OPTIONS (description = 'Dollars for time and distance, by the meter; negative for corrections.'),
+  extra NUMERIC OPTIONS (description = 'Dollars of rush-hour, overnight and other extras.'),
+  mta_tax NUMERIC OPTIONS (description = 'Dollars of MTA tax.'),
+  tip_amount NUMERIC OPTIONS (description = 'Dollars of tip paid by card; cash tips are not recorded.'),
+  tolls_amount NUMERIC OPTIONS (description = 'Dollars of tolls.'),
+  improvement_surcharge NUMERIC OPTIONS (description = 'Dollars of improvement surcharge, 0.30 since 2015.'),
+  total_amount NUMERIC OPTIONS (description = 'Dollars charged in all, without cash tips.'),
+  congestion_surcharge NUMERIC OPTIONS (description = 'Dollars of congestion surcharge.')
+)
+OPTIONS (format = 'CSV', uris = ['gs://my-bucket/yellow_tripdata_2020-04.csv'], skip_leading_rows = 1, ignore_unknown_values = TRUE);
+
+-- month from external
+CREATE OR REPLACE TABLE `my-project.zoomcamp.yellow_tripdata_2020_04`
+AS
+SELECT
+  MD5(CONCAT(COALESCE(VendorID, ''), COALESCE(CAST(tpep_pickup_datetime AS STRING), ''), COALESCE(CAST(tpep_dropoff_datetime AS STRING), ''), COALESCE(PULocationID, ''), COALESCE(DOLocationID, ''))) AS unique_row_id,
+  'yellow_tripdata_2020-04.csv' AS filename,
+  VendorID, tpep_pickup_datetime, tpep_dropoff_datetime, passenger_count, trip_distance, RatecodeID, store_and_fwd_flag, PULocationID, DOLocationID, payment_type, fare_amount, extra, mta_tax, tip_amount, tolls_amount, improvement_surcharge, total_amount, congestion_surcharge
+FROM (
+  SELECT
+  NULLIF(VendorID, '') AS VendorID,
+  tpep_pickup_datetime,
+  tpep_dropoff_datetime,
+  passenger_count,
+  trip_distance,
+  NULLIF(RatecodeID, '') AS RatecodeID,
+  NULLIF(store_and_fwd_flag, '') AS store_and_fwd_flag,
+  NULLIF(PULocationID, '') AS PULocationID,
+  NULLIF(DOLocationID, '') AS DOLocationID,
+  payment_type,
+  fare_amount,
+  extra,
+  mta_tax,
+  tip_amount,
+  tolls_amount,
+  improvement_surcharge,
+  total_amount,
+  congestion_surcharge
+  FROM `my-project.zoomcamp.yellow_tripdata_2020_04_ext`
+);
+
+-- month from staging
+CREATE OR REPLACE TABLE `my-project.zoomcamp.yellow_tripdata_2020_04`
+AS
+SELECT
+  MD5(CONCAT(COALESCE(VendorID, ''), COALESCE(CAST(tpep_pickup_datetime AS STRING), ''), COALESCE(CAST(tpep_dropoff_datetime AS STRING), ''), COALESCE(PULocationID, ''), COALESCE(DOLocationID, ''))) AS unique_row_id,
+  'yellow_tripdata_2020-04.csv' AS filename,
+  VendorID, tpep_pickup_datetime, tpep_dropoff_datetime, passenger_count, trip_distance, RatecodeID, store_and_fwd_flag, PULocationID, DOLocationID, payment_type, fare_amount, extra, mta_tax, tip_amount, tolls_amount, improvement_surcharge, total_amount, congestion_surcharge
+FROM (
+  SELECT
+  REGEXP_REPLACE(NULLIF(CAST(VendorID AS STRING), ''), r'\.0$', '') AS VendorID,
+  CAST(NULLIF(CAST(tpep_pickup_datetime AS STRING), '') AS TIMESTAMP) AS tpep_pickup_datetime,
+  CAST(NULLIF(CAST(tpep_dropoff_datetime AS STRING), '') AS TIMESTAMP) AS tpep_dropoff_datetime,
+  CAST(CAST(NULLIF(CAST(passenger_count AS STRING), '') AS NUMERIC) AS INT64) AS passenger_count,
+  CAST(NULLIF(CAST(trip_distance AS STRING), '') AS NUMERIC) AS trip_distance,
+  REGEXP_REPLACE(NULLIF(CAST(RatecodeID AS STRING), ''), r'\.0$', '') AS RatecodeID,
+  CASE LOWER(NULLIF(CAST(store_and_fwd_flag AS STRING), '')) WHEN 'true' THEN 'Y' WHEN 'false' THEN 'N' ELSE NULLIF(CAST(store_and_fwd_flag AS STRING), '') END AS store_and_fwd_flag,
+  REGEXP_REPLACE(NULLIF(CAST(PULocationID AS STRING), ''), r'\.0$', '') AS PULocationID,
+  REGEXP_REPLACE(NULLIF(CAST(DOLocationID AS STRING), ''), r'\.0$', '') AS DOLocationID,
+  CAST(CAST(NULLIF(CAST(payment_type AS STRING), '') AS NUMERIC) AS INT64) AS payment_type,
+  CAST(NULLIF(CAST(fare_amount AS STRING), '') AS NUMERIC) AS fare_amount,
+  CAST(NULLIF(CAST(extra AS STRING), '') AS NUMERIC) AS extra,
+  CAST(NULLIF(CAST(mta_tax AS STRING), '') AS NUMERIC) AS mta_tax,
+  CAST(NULLIF(CAST(tip_amount AS STRING), '') AS NUMERIC) AS tip_amount,
+  CAST(NULLIF(CAST(tolls_amount AS STRING), '') AS NUMERIC) AS tolls_amount,
+  CAST(NULLIF(CAST(improvement_surcharge AS STRING), '') AS NUMERIC) AS improvement_surcharge,
+  CAST(NULLIF(CAST(total_amount AS STRING), '') AS NUMERIC) AS total_amount,
+  CAST(NULLIF(CAST(congestion_surcharge AS STRING), '') AS NUMERIC) AS congestion_surcharge
+  FROM `my-project.zoomcamp.yellow_tripdata_2020_04_staging`
+);
+
+-- trips table
+CREATE TABLE IF NOT EXISTS `my-project.zoomcamp.yellow_tripdata` (
+  unique_row_id BYTES OPTIONS (description = 'MD5 over the columns that tell one trip from another; the merge matches on it.'),
+  filename STRING OPTIONS (description = 'Name of the CSV file that brought the row first, e.g. green_tripdata_2020-04.csv.'),
+  VendorID STRING OPTIONS (description = 'Technology provider: 1 Creative Mobile Technologies, 2 VeriFone. Empty for some of 2020.'),
+  tpep_pickup_datetime TIMESTAMP OPTIONS (description = 'When the meter was engaged, New York time.'),
+  tpep_dropoff_datetime TIMESTAMP OPTIONS (description = 'When the meter was disengaged, New York time.'),
+  passenger_count INTEGER OPTIONS (description = 'Passengers, as entered by the driver.'),
+  trip_distance NUMERIC OPTIONS (description = 'Miles travelled, by the taximeter.'),
+  RatecodeID STRING OPTIONS (description = 'Rate at the end of the trip: 1 standard, 2 JFK, 3 Newark, 4 Nassau or Westchester, 5 negotiated, 6 group; 99 unknown.'),
+  store_and_fwd_flag STRING OPTIONS (description = 'Y when the record waited in the vehicle for a connection, else N.'),
+  PULocationID STRING OPTIONS (description = 'TLC taxi zone of the pickup; 264 and 265 are unknown.'),
+  DOLocationID STRING OPTIONS (description = 'TLC taxi zone of the dropoff; 264 and 265 are unknown.'),
+  payment_type INTEGER OPTIONS (description = '1 credit card, 2 cash, 3 no charge, 4 dispute, 5 unknown, 6 voided.'),
+  fare_amount NUMERIC OPTIONS (description = 'Dollars for time and distance, by the meter; negative for corrections.'),
+  extra NUMERIC OPTIONS (description = 'Dollars of rush-hour, overnight and other extras.'),
+  mta_tax NUMERIC OPTIONS (description = 'Dollars of MTA tax.'),
+  tip_amount NUMERIC OPTIONS (description = 'Dollars of tip paid by card; cash tips are not recorded.'),
+  tolls_amount NUMERIC OPTIONS (description = 'Dollars of tolls.'),
+  improvement_surcharge NUMERIC OPTIONS (description = 'Dollars of improvement surcharge, 0.30 since 2015.'),
+  total_amount NUMERIC OPTIONS (description = 'Dollars charged in all, without cash tips.'),
+  congestion_surcharge NUMERIC OPTIONS (description = 'Dollars of congestion surcharge.')
+)
+PARTITION BY DATE(tpep_pickup_datetime);
+
+-- merge
+MERGE INTO `my-project.zoomcamp.yellow_tripdata` AS T
+USING `my-project.zoomcamp.yellow_tripdata_2020_04` AS S
+ON T.unique_row_id = S.unique_row_id
+  AND ((T.tpep_pickup_datetime >= TIMESTAMP '2009-01-01' AND T.tpep_pickup_datetime < TIMESTAMP '2009-01-02')
+    OR (T.tpep_pickup_datetime >= TIMESTAMP '2020-04-01' AND T.tpep_pickup_datetime < TIMESTAMP '2020-05-02')
+    OR (T.tpep_pickup_datetime >= TIMESTAMP '2041-08-15' AND T.tpep_pickup_datetime < TIMESTAMP '2041-08-16')
+    OR T.tpep_pickup_datetime IS NULL)
+WHEN NOT MATCHED THEN
+  INSERT (unique_row_id, filename, VendorID, tpep_pickup_datetime, tpep_dropoff_datetime, passenger_count, trip_distance, RatecodeID, store_and_fwd_flag, PULocationID, DOLocationID, payment_type, fare_amount, extra, mta_tax, tip_amount, tolls_amount, improvement_surcharge, total_amount, congestion_surcharge)
+  VALUES (S.unique_row_id, S.filename, S.VendorID, S.tpep_pickup_datetime, S.tpep_dropoff_datetime, S.passenger_count, S.trip_distance, S.RatecodeID, S.store_and_fwd_flag, S.PULocationID, S.DOLocationID, S.payment_type, S.fare_amount, S.extra, S.mta_tax, S.tip_amount, S.tolls_amount, S.improvement_surcharge, S.total_amount, S.congestion_surcharge);
