@@ -35,6 +35,10 @@ class DiskError(TaxiAssetsError):
     """A file cannot be written: the disk is full, or the folder refuses."""
 
 
+class HeaderError(FileError):
+    """A trip file whose first line does not name the dataset's columns."""
+
+
 class WarehouseError(TaxiAssetsError):
     """The database cannot be reached, refuses, or holds something that does not fit."""
 

@@ -160,7 +160,7 @@ class _MonthRun:
                 if self._wanted(*BOTH_WAYS):
                     yield from self._own_table(month, way)
             except FileError as error:
-                yield failed_file(self._key("bq_month"), self.month, str(error))
+                yield failed_file(self._key("bq_month"), self.month, error)
                 source.discard(self.dataset, self.month)  # so that a repaired file is fetched next time
                 raise
             if self._wanted("bq_trips"):

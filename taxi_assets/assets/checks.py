@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from dagster import AssetCheckEvaluation, AssetCheckSeverity, AssetCheckSpec, AssetKey, PartitionsDefinition
 
+from taxi_assets.errors import FileError, HeaderError
 from taxi_assets.trips.datasets import Dataset
 from taxi_assets.trips.months import Month
 
@@ -63,17 +64,17 @@ def evaluate(asset: AssetKey, dataset: Dataset, month: Month, load: LoadFigures)
         _VENDOR: (load.rows_without_vendor, _USUAL_WITHOUT_VENDOR),
         _REPEATED: (load.repeated_ids, 0.0),
     }
-    yield _evaluation(asset, month, _HEADER, passed=True, metadata=header)
+    yield _evaluation(asset, month, _HEADER, passed=sorted(load.header) == sorted(dataset.header), metadata=header)
     yield _evaluation(asset, month, _ROWS, passed=True, metadata={"rows": load.rows_read})
     for name, (rows, limit) in shares.items():
         share = rows / load.rows_read
         yield _evaluation(asset, month, name, passed=share <= limit, metadata={"rows": rows, "share": share})
 
 
-def failed_file(asset: AssetKey, month: Month, reason: str) -> AssetCheckEvaluation:
+def failed_file(asset: AssetKey, month: Month, error: FileError) -> AssetCheckEvaluation:
     """The blocking check that a damaged or odd file fails."""
-    name = _HEADER if "header" in reason else _ROWS
-    return _evaluation(asset, month, name, passed=False, metadata={"reason": reason}, severity=AssetCheckSeverity.ERROR)
+    name = _HEADER if isinstance(error, HeaderError) else _ROWS
+    return _evaluation(asset, month, name, passed=False, metadata={"reason": str(error)}, severity=AssetCheckSeverity.ERROR)
 
 
 def _evaluation(

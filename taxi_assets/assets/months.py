@@ -48,6 +48,11 @@ def run_months(
                 except TaxiAssetsError as error:
                     context.log.error(f"{dataset.taxi} {month} failed: {error}")
                     failures[month] = error
+                except Exception as error:
+                    if len(months) == 1:
+                        raise
+                    context.log.exception(f"{dataset.taxi} {month} failed")
+                    failures[month] = TaxiAssetsError(f"{type(error).__name__}: {error}")
     except TaxiAssetsError as error:  # no slot to be had: the warehouse does not answer
         raise Failure(str(error), allow_retries=False) from None
     if failures:

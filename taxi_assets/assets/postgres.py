@@ -153,9 +153,14 @@ class _MonthRun:
         try:
             load = self._persist(load_once)
         except FileError as error:
-            yield failed_file(AssetKey(f"{self.dataset.taxi}_staging"), self.month, str(error))
+            yield failed_file(AssetKey(f"{self.dataset.taxi}_staging"), self.month, error)
             source.discard(self.dataset, self.month)  # so that a repaired file is fetched next time
             raise
+        if load.staging_kept:
+            self.context.log.warning(
+                f"staging also holds {load.staging_kept} rows of another load that are not in trips; they are left for "
+                f"it: if it is dead, TRUNCATE public.{self.dataset.staging_table} and run the month again"
+            )
         yield self._materialized("staging", staging_metadata(load, self.dataset))
         yield from evaluate(AssetKey(f"{self.dataset.taxi}_staging"), self.dataset, self.month, load)
         yield self._materialized("trips", trips_metadata(load))

@@ -16,7 +16,7 @@ def postgres_job(dataset: Dataset, assets: AssetsDefinition) -> UnresolvedAssetJ
     """Load one month of a taxi, or a range of months, into PostgreSQL."""
     return define_asset_job(
         f"{dataset.taxi}_postgres_taxi",
-        selection=AssetSelection.assets(*assets.keys),
+        selection=AssetSelection.assets(*assets.keys).without_checks(),
         description=f"Load {dataset.taxi} months into PostgreSQL: raw CSV, staging, trips. Kestra: 04_postgres_taxi.",
         executor_def=in_process_executor,
     )
@@ -26,7 +26,7 @@ def scheduled_job(dataset: Dataset, assets: AssetsDefinition) -> UnresolvedAsset
     """The same, one run at a time over both taxis; further runs wait their turn."""
     return define_asset_job(
         scheduled_job_name(dataset),
-        selection=AssetSelection.assets(*assets.keys),
+        selection=AssetSelection.assets(*assets.keys).without_checks(),
         description=f"Load {dataset.taxi} months by schedule or backfill, one run of both taxis at a time. "
         f"Kestra: {SCHEDULED_FLOW}.",
         tags={FLOW_TAG: SCHEDULED_FLOW},

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from isal import igzip, isal_zlib
 
-from taxi_assets.errors import FileError
+from taxi_assets.errors import FileError, HeaderError
 from taxi_assets.trips.datasets import DATASETS, Column, Dataset
 
 _BLOCK = 1 << 20
@@ -89,7 +89,7 @@ class TripCsv:
         try:
             names = next(csv.reader([line.decode("utf-8-sig").rstrip("\r")]))
         except (UnicodeDecodeError, csv.Error):
-            raise self._error(f"line 1 is no CSV header: it begins {line[:60]!r}") from None
+            raise self._header_error(f"line 1 is no CSV header: it begins {line[:60]!r}") from None
         self._line = 2
         return self._match(names)
 
@@ -100,16 +100,16 @@ class TripCsv:
             return tuple(by_name[name] for name in found)
         for other in DATASETS.values():
             if other.taxi != self.dataset.taxi and found == [column.sql_name for column in other.columns]:
-                raise self._error(f"has the header of a {other.taxi} file")
+                raise self._header_error(f"has the header of a {other.taxi} file")
         if not set(found) & set(by_name):
-            raise self._error(f"line 1 is not the header but {','.join(names)[:60]!r}")
+            raise self._header_error(f"line 1 is not the header but {','.join(names)[:60]!r}")
         wrong = {
             "missing": [column.name for column in self.dataset.columns if column.sql_name not in found],
             "unknown": [name for name in names if name.strip().lower() not in by_name],
             "repeated": sorted({name for name in names if found.count(name.strip().lower()) > 1}),
         }
         said = "; ".join(f"{how} {', '.join(columns)}" for how, columns in wrong.items() if columns)
-        raise self._error(f"line 1, header: {said}")
+        raise self._header_error(f"line 1, header: {said}")
 
     def _unpack(self) -> Iterator[bytes]:
         try:
@@ -128,6 +128,9 @@ class TripCsv:
             raise self._error(f"is damaged gzip: {error}", "run the month again") from None
         except FileNotFoundError:
             raise self._error("is gone from the disk", "run the month again") from None
+
+    def _header_error(self, what: str) -> HeaderError:
+        return HeaderError(f"{self.path.name} {what}; {_REPAIR}")
 
     def _error(self, what: str, to_do: str = _REPAIR) -> FileError:
         return FileError(f"{self.path.name} {what}; {to_do}")
