@@ -70,7 +70,7 @@ def test_published_months_that_are_missing_are_requested_oldest_first_a_few_at_a
     assert len(requested(first)) == RUNS_PER_TICK
     assert requested(second) == ["2019-08", "2019-09"]
     assert requested(third) == []
-    assert "9 published files, the last of 2019-09: 8 not loaded, 0 changed" in str(third.skip_message)
+    assert "9 published months, the last 2019-09; 8 not loaded, 0 changed" in str(third.skip_message)
     request = (first.run_requests or [])[0]
     assert (request.job_name, request.partition_key) == ("green_postgres_taxi_scheduled", "2019-01")
     assert request.tags["team"] == "data"
