@@ -74,7 +74,9 @@ def evaluate(asset: AssetKey, dataset: Dataset, month: Month, load: LoadFigures)
 def failed_file(asset: AssetKey, month: Month, error: FileError) -> AssetCheckEvaluation:
     """The blocking check that a damaged or odd file fails."""
     name = _HEADER if isinstance(error, HeaderError) else _ROWS
-    return _evaluation(asset, month, name, passed=False, metadata={"reason": str(error)}, severity=AssetCheckSeverity.ERROR)
+    return _evaluation(
+        asset, month, name, passed=False, metadata={"reason": str(error)}, severity=AssetCheckSeverity.ERROR
+    )
 
 
 def _evaluation(
