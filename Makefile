@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 LOCK := uv pip compile --quiet --no-strip-extras --universal --generate-hashes --no-emit-index-url \
 	--python-version 3.11 pyproject.toml
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-gcp up down test e2e bench check format lock
+.PHONY: help venv demo demo-gcp up down test e2e reliability torture bench audit licences check format lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,21 @@ e2e: venv ## only the tests that click through the UI, and take the pictures in 
 bench: venv ## measure the speed goals beside their peers (about half an hour); see docs/performance.md
 	@$(BIN)/python -m benchmarks $(BENCH)
 
+reliability: venv ## write docs/reliability.md from what the tests find
+	@$(BIN)/python -m pytest -n 2 taxi_assets_tests/integration/faults -k "bad_files or outages or rights" --write-reliability
+	@$(BIN)/python -m taxi_assets_tests.reliability
+
+torture: venv ## kill, crash, race and break loads for long, and count what was lost
+	@$(BIN)/python -m pytest -n 2 --torture taxi_assets_tests/integration/faults taxi_assets_tests/integration/trips
+
+audit: venv ## look the dependencies up among known vulnerabilities (needs a network)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --target .venv/audit pip-audit \
+		&& PYTHONPATH=.venv/audit $(BIN)/python -m pip_audit --require-hashes -r requirements/dev.txt \
+		|| echo "not audited: no network, or see above"
+
+licences: venv ## list the licences of all dependencies in docs/licences.md
+	@$(BIN)/python -m taxi_assets_tests.licences
+
 check: venv ## lint, types, import rules, Kestra flows
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -60,5 +75,6 @@ format: venv ## format and fix what ruff can
 lock: ## resolve the versions in requirements/ anew (needs uv)
 	$(LOCK) -o requirements/postgres.txt
 	$(LOCK) --extra ui -o requirements/server.txt
+	echo hatchling | $(LOCK:pyproject.toml=-) -o requirements/build.txt
 	$(LOCK) --extra gcp -o requirements/gcp.txt
 	$(LOCK) --extra ui --extra gcp --extra gcp-dev --extra dev --extra e2e -o requirements/dev.txt

@@ -84,8 +84,16 @@ def _load(taxi: str, month: str, path: str) -> None:
     settings = get_settings()
     loader = Loader(Warehouse.from_settings(settings), settings)
     load = loader.load(DATASETS[taxi], Month.parse(month), raw_file(Path(path)))
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "darwin" else 1)
-    sys.stdout.write(json.dumps({"rows": load.rows_read, "peak_mb": kilobytes / 1024}))
+    sys.stdout.write(json.dumps({"rows": load.rows_read, "peak_mb": _own_peak()}))
+
+
+def _own_peak() -> float:
+    """In MB. Linux's ru_maxrss begins at what the parent had when it started this process; VmHWM is this one's own."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        (kilobytes,) = (line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(kilobytes) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
 if __name__ == "__main__":

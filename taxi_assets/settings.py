@@ -80,6 +80,7 @@ def _webhook(value: SecretStr) -> SecretStr:
     return value
 
 
+Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().resolve())]
 MonthSetting = Annotated[Month, NoDecode, BeforeValidator(_month), PlainSerializer(str)]
 
 
@@ -87,14 +88,20 @@ class Settings(BaseSettings):
     """One field per environment variable; the variable is the field's name in capitals with `TAXI_` before it."""
 
     model_config = SettingsConfigDict(
-        env_prefix="TAXI_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+        env_prefix="TAXI_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     source_url: Annotated[str, AfterValidator(_source_url)] = Field(
         PUBLIC_RELEASE,
+        repr=False,  # may hold a password; `source_shown` is for people
         description="Where the files are: `{url}/{taxi}/{taxi}_tripdata_{YYYY-MM}.csv.gz`; http(s) or file://.",
     )
-    data_dir: Path = Field(
+    data_dir: Folder = Field(
         default_factory=lambda: project_dir() / "data",
         description="Folder for raw files, the embedded PostgreSQL and Dagster's own storage.",
     )
@@ -187,7 +194,7 @@ class Settings(BaseSettings):
         None, description="Where failure_sensor posts a failed run as JSON. Treated as a secret."
     )
 
-    dagster_home: Path | None = Field(
+    dagster_home: Folder | None = Field(
         None,
         validation_alias="DAGSTER_HOME",
         description="Dagster's own storage of runs and events; a folder in the data folder if not set.",
@@ -206,6 +213,13 @@ class Settings(BaseSettings):
         if self.last_month < self.first_month:
             raise SettingsError(f"TAXI_LAST_MONTH {self.last_month} is before TAXI_FIRST_MONTH {self.first_month}")
         return self
+
+    @property
+    def source_shown(self) -> str:
+        """`source_url` without user and password."""
+        scheme, _, rest = self.source_url.partition("://")
+        host, slash, path = rest.partition("/")
+        return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
 
     @property
     def months(self) -> tuple[Month, ...]:

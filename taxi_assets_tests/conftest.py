@@ -22,7 +22,7 @@ from taxi_assets_tests.shared import shared_path
 # Settings of the person who runs the tests must not leak into them.
 _OTHERS = ("GCP_", "SECRET_GCP_", "GOOGLE_", "BIGQUERY_", "STORAGE_EMULATOR")
 for _name in [name for name in os.environ if name.startswith(("TAXI_", *_OTHERS))]:
-    if _name != "TAXI_SHARED_DIR":
+    if _name not in ("TAXI_SHARED_DIR", "TAXI_PICTURES"):
         del os.environ[_name]
 os.environ.pop("DAGSTER_HOME", None)
 
@@ -38,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # Random tables are loaded into a real server, so a slow example is no finding.
     torture = config.getoption("--torture")
     common = hypothesis.settings(deadline=None, derandomize=not torture, database=None)
-    hypothesis.settings.register_profile("suite", common, max_examples=10)
+    hypothesis.settings.register_profile("suite", common, max_examples=10, phases=list(hypothesis.Phase)[:3])
     hypothesis.settings.register_profile("torture", common, max_examples=500)
     hypothesis.settings.load_profile("torture" if torture else "suite")
 

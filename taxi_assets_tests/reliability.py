@@ -7,6 +7,7 @@ A test reports a row with the fixture `report`. Usually the row must stand in th
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -57,3 +58,59 @@ class Report:
             (ROWS / f"{self._section}.{name}.json").write_text(json.dumps(asdict(row)))
         else:
             assert row.line in PAGE.read_text(encoding="utf-8"), "docs/reliability.md is old: run make reliability"
+
+
+_INTRODUCTION = """\
+# Reliability
+
+Written by `make reliability` from the results of the tests; a test fails when this page no longer says what it found.
+Kestra's column is what Kestra 1.1.15 did with the same file, running the course flow 04_postgres_taxi.
+
+A month that fails leaves both tables as they were, and its raw file is not kept: when the source has a good file, the
+next run loads it. A month that loads is in as a whole, in one transaction.
+"""
+_SECTIONS = {
+    "bad_files": ("Odd and broken files", "Each is published in place of a yellow month of 10,000 rows; row 500 stands "
+                  "in line 501. Where nothing else is said, the good month was loaded before.", "file"),
+    "outages": ("The server away, busy or full", "Nothing of the month is in, and it loads when the fault is gone. "
+                "A month is tried up to three times when the server does not answer or went away.", "fault"),
+    "rights": ("An ordinary role", "Each missing right is one line with the statement that gives it. From nothing:",
+               "database"),
+}  # fmt: skip
+_DOWNLOADS = """\
+## Downloads
+
+A connection reset half-way, a server that ignores ranges, a body shorter than announced, web pages in place of files,
+redirects in a circle, 429 with Retry-After, errors that pass, a file that changes meanwhile, zip bombs and full disks
+are tested in `taxi_assets_tests/integration/trips/test_source_*.py`: a file stands under its name only when it is
+whole and verified.
+
+## Crashes and races
+
+`test_crashes.py` and `test_races.py` in `taxi_assets_tests/integration/faults` kill loads and crash servers at random
+moments, load months side by side, and hold the flow's own statements up around a load. `make torture` does it for long.
+"""
+
+
+def page(rows: list[Row]) -> str:
+    """The whole page, its rows in the order they are given."""
+    parts = [_INTRODUCTION]
+    for section, (title, text, subject) in _SECTIONS.items():
+        kestra = any(row.kestra for row in rows if row.section == section)
+        head = f"| {subject} | here | Kestra |\n|---|---|---|" if kestra else f"| {subject} | here | |\n|---|---|---|"
+        lines = [row.line for row in rows if row.section == section]
+        parts.append("\n".join([f"## {title}", "", text, "", head, *lines, ""]))
+    return "\n".join([*parts, _DOWNLOADS])
+
+
+def main() -> None:
+    """Write the page from the rows that `pytest --write-reliability` left."""
+    found = [Row(**json.loads(path.read_text())) for path in sorted(ROWS.glob("*.json"))]
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(page(found), encoding="utf-8")
+    shutil.rmtree(ROWS)
+    print(f"{len(found)} rows written to {PAGE}")
+
+
+if __name__ == "__main__":
+    main()

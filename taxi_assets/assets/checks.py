@@ -57,13 +57,13 @@ def check_specs(asset: AssetKey, partitions: PartitionsDefinition) -> list[Asset
 
 def evaluate(asset: AssetKey, dataset: Dataset, month: Month, load: LoadFigures) -> Iterator[AssetCheckEvaluation]:
     """Every check of a month that was loaded, so the blocking ones have passed."""
-    reordered = load.header != dataset.header
+    header = {"columns": len(load.header), "columns_in_another_order": load.header != dataset.header}
     shares = {
         _OUTSIDE: (load.rows_outside_month, _USUAL_OUTSIDE),
         _VENDOR: (load.rows_without_vendor, _USUAL_WITHOUT_VENDOR),
         _REPEATED: (load.repeated_ids, 0.0),
     }
-    yield _evaluation(asset, month, _HEADER, passed=True, metadata={"columns_in_another_order": reordered})
+    yield _evaluation(asset, month, _HEADER, passed=True, metadata=header)
     yield _evaluation(asset, month, _ROWS, passed=True, metadata={"rows": load.rows_read})
     for name, (rows, limit) in shares.items():
         share = rows / load.rows_read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from taxi_assets.trips.source import RawFile
 
 Metadata = Mapping[str, Any]
+
+_LONGEST_CELL = 80
+"""Characters."""
+_PREVIEWED = ("pulocationid", "dolocationid", "trip_distance", "fare_amount", "total_amount")
+"""Beside the pickup: what tells a person whether these are the trips they expect. All columns do not fit a page."""
 
 
 def table_schema(columns: tuple[Column, ...]) -> TableSchema:
@@ -63,33 +69,43 @@ def staging_metadata(load: Load, dataset: Dataset) -> Metadata:
         "csv_bytes": load.csv_bytes,
         "rows_per_second": round(load.rows_read / max(load.seconds["copy"], 1e-6)),
         "preview": _preview(load, dataset),
+        "dagster/column_schema": table_schema(dataset.table_columns),
         **({"rows_kept_of_an_unfinished_load": load.staging_kept} if load.staging_kept else {}),
     }
 
 
 def trips_metadata(load: Load) -> Metadata:
     """Of a month in the trips table, with where the time went."""
-    total = {"total_rows_estimate": -load.total_rows} if load.total_rows < 0 else {"total_rows": load.total_rows}
+    total = {"total_rows_estimate" if load.total_is_estimate else "total_rows": load.total_rows}
     return {
         "dagster/partition_row_count": load.rows_read,
         "rows_read": load.rows_read,
         "rows_inserted": load.rows_inserted,
         "rows_matched": load.rows_matched,
-        **total,
+        **(total if load.total_rows is not None else {}),
         "file": load.filename,
         **{f"seconds_{phase}": round(seconds, 3) for phase, seconds in load.seconds.items()},
     }
 
 
 def _preview(load: Load, dataset: Dataset) -> MetadataValue[Any]:
-    names = [column.sql_name for column in dataset.table_columns]
+    columns = {
+        place: column
+        for place, column in enumerate(dataset.table_columns)
+        if column is dataset.pickup or column.sql_name in _PREVIEWED
+    }
     return MetadataValue.table(
         records=[
-            TableRecord({name: _cell(value) for name, value in zip(names, row, strict=True)}) for row in load.preview
+            TableRecord({column.sql_name: _cell(row[place]) for place, column in columns.items()})
+            for row in load.preview
         ],
-        schema=table_schema(dataset.table_columns),
+        schema=table_schema(tuple(columns.values())),
     )
 
 
 def _cell(value: Any) -> str | int | float | bool | None:
-    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+    """JSON has no infinity and no NaN, and a person reads no megabyte of a cell."""
+    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    text = str(value)
+    return text if len(text) <= _LONGEST_CELL else f"{text[:_LONGEST_CELL]}…"

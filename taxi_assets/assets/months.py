@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 
 from dagster import AssetCheckEvaluation, AssetExecutionContext, AssetMaterialization, Failure
 
 from taxi_assets.assets.request import requested_months, run_labels
-from taxi_assets.errors import MonthError, TaxiAssetsError
+from taxi_assets.errors import BusyError, MonthError, TaxiAssetsError, UnavailableError, UnreachableError
 from taxi_assets.settings import Settings
 from taxi_assets.trips.datasets import Dataset
 from taxi_assets.trips.months import Month
@@ -35,7 +36,7 @@ def run_months(
     except MonthError as error:
         raise Failure(str(error), allow_retries=False) from None
     context.instance.add_run_tags(context.run.run_id, run_labels(dataset, months))
-    if context.instance.is_ephemeral:
+    if "DAGSTER_HOME" not in os.environ:
         context.log.warning("DAGSTER_HOME is not set: this run is not recorded, and the UI will not show it")
     what = f"{dataset.taxi} {'..'.join(dict.fromkeys(map(str, (months[0], months[-1]))))}"
     failures: dict[Month, TaxiAssetsError] = {}
@@ -53,11 +54,16 @@ def run_months(
         raise _failure(dataset, months, failures)
 
 
+_PASSING = (UnreachableError, UnavailableError, BusyError)
+"""What may be over when the run is tried again."""
+
+
 def _failure(dataset: Dataset, months: tuple[Month, ...], failures: dict[Month, TaxiAssetsError]) -> Failure:
+    retry = any(isinstance(error, _PASSING) for error in failures.values())
     if len(months) == 1:
-        return Failure(str(failures[months[0]]), allow_retries=False)
+        return Failure(str(failures[months[0]]), allow_retries=retry)
     named = "; ".join(f"{month}: {error}" for month, error in failures.items())
     return Failure(
         f"{len(failures)} of {len(months)} {dataset.taxi} months failed, the others are loaded. {named}",
-        allow_retries=False,
+        allow_retries=retry,
     )

@@ -4,8 +4,9 @@ Separate assets over a range of months would skip every later month of staging w
 returned for a range counts for all of it. Here each month reports itself, and a failed one does not stop the rest.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 from dagster import (
     AssetExecutionContext,
@@ -16,6 +17,7 @@ from dagster import (
     BackfillPolicy,
     multi_asset,
 )
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from taxi_assets.assets.checks import check_specs, evaluate, failed_file
 from taxi_assets.assets.flow import flow_limit, within_limit
@@ -23,12 +25,16 @@ from taxi_assets.assets.metadata import Metadata, raw_metadata, staging_metadata
 from taxi_assets.assets.months import MonthEvent, run_months
 from taxi_assets.assets.partitions import monthly_partitions
 from taxi_assets.assets.request import REPLACE_TAG
-from taxi_assets.errors import FileError
+from taxi_assets.errors import FileError, UnavailableError
 from taxi_assets.settings import Settings
 from taxi_assets.trips.datasets import Dataset
 from taxi_assets.trips.months import Month
 
+if TYPE_CHECKING:
+    from taxi_assets.postgres.load import Load
+
 CODE_VERSION = "1"
+_ATTEMPTS = 3
 GROUP = "postgres"
 OWNERS = ["team:taxi_assets"]
 RELEASE = AssetKey("nyc_tlc_release")
@@ -38,10 +44,10 @@ def release_asset(settings: Settings) -> AssetSpec:
     """The published files, which others make."""
     return AssetSpec(
         RELEASE,
-        description="Trip files by month, `{taxi}/{taxi}_tripdata_{YYYY-MM}.csv.gz`, as published by NYC TLC.",
+        description="The trip files that NYC TLC publishes, by taxi and month.",
         group_name="source",
         kinds={"csv", "http"},
-        metadata={"url": settings.source_url},
+        metadata={"url": settings.source_shown},
     )
 
 
@@ -80,19 +86,19 @@ def _specs(dataset: Dataset) -> list[AssetSpec]:
     taxi = dataset.taxi
     raw, staging, trips = (AssetKey(f"{taxi}_{name}") for name in ("raw_csv", "staging", "trips"))
     described = [
-        (raw, [RELEASE], {"csv"}, f"A month's {taxi} trips as published, verified and kept gzipped on the disk.", {}),
+        (raw, [RELEASE], {"csv"}, f"A {taxi} month's file as published, verified, gzipped on the disk.", {}),
         (
             staging,
             [raw],
             {"postgres", "table"},
-            f"`public.{dataset.staging_table}`: the {taxi} month loaded last, with row id and file name.",
+            f"public.{dataset.staging_table}: the month loaded last.",
             table_definition(dataset, dataset.staging_table),
         ),
         (
             trips,
             [staging],
             {"postgres", "table"},
-            f"`public.{dataset.table}`: all {taxi} trips, each file's new ids merged in.",
+            f"public.{dataset.table}: all trips, each file's new ones merged in.",
             table_definition(dataset, dataset.table),
         ),
     ]
@@ -111,6 +117,8 @@ def _specs(dataset: Dataset) -> list[AssetSpec]:
         )
         for key, deps, kinds, description, metadata in described
     ]
+
+
 
 
 class _MonthRun:
@@ -136,10 +144,14 @@ class _MonthRun:
         yield self._materialized("raw_csv", raw_metadata(raw))
         if self.context.selected_asset_keys <= {AssetKey(f"{self.dataset.taxi}_raw_csv")}:
             return
-        loader = Loader(Warehouse.from_settings(self.settings), self.settings)
+        replace = self.context.run.tags.get(REPLACE_TAG) == "true"
+
+        def load_once() -> "Load":
+            loader = Loader(Warehouse.from_settings(self.settings), self.settings)
+            return loader.load(self.dataset, self.month, raw, run_id=self.context.run.run_id, replace=replace)
+
         try:
-            replace = self.context.run.tags.get(REPLACE_TAG) == "true"
-            load = loader.load(self.dataset, self.month, raw, run_id=self.context.run.run_id, replace=replace)
+            load = self._persist(load_once)
         except FileError as error:
             yield failed_file(AssetKey(f"{self.dataset.taxi}_staging"), self.month, str(error))
             source.discard(self.dataset, self.month)  # so that a repaired file is fetched next time
@@ -153,6 +165,17 @@ class _MonthRun:
         )  # fmt: skip
         if not self.settings.keep_raw:
             source.discard(self.dataset, self.month)
+
+    def _persist(self, load: "Callable[[], Load]") -> "Load":
+        """Try again when the server went away, as one that restarts is back in seconds."""
+        tries = Retrying(
+            retry=retry_if_exception_type(UnavailableError),
+            stop=stop_after_attempt(_ATTEMPTS),
+            wait=wait_exponential(max=10),
+            before_sleep=lambda state: self.context.log.warning(f"{state.outcome and state.outcome.exception()}"),
+            reraise=True,
+        )
+        return tries(load)
 
     def _materialized(self, asset: str, metadata: Metadata) -> AssetMaterialization:
         return AssetMaterialization(f"{self.dataset.taxi}_{asset}", metadata=dict(metadata), partition=str(self.month))

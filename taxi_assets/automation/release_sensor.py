@@ -67,7 +67,7 @@ class _Look:
         loaded = _loaded(self.settings)
         published = _published(self.settings)
         if not published:
-            return SensorResult(skip_reason=f"the source has none of the months: {self.settings.source_url}")
+            return SensorResult(skip_reason=f"the source has none of the months: {self.settings.source_shown}")
         missing, changed = [], []
         for dataset, month, found in published:
             file = dataset.file_name(month)

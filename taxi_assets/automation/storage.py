@@ -18,12 +18,17 @@ STORAGE_VARIABLE = "DAGSTER_POSTGRES_URL"
 _DATABASE = "dagster"
 
 
+def storage_is_embedded(settings: Settings) -> bool:
+    """Whether the storage is on the embedded server: no other is given."""
+    given = settings.dagster_postgres_url
+    return given is None or EmbeddedServer(settings.data_dir / "postgres").issued(given.get_secret_value())
+
+
 def storage_url(settings: Settings) -> str:
     """The database that is given, else one on the embedded server, which is started and asked to have it."""
+    if settings.dagster_postgres_url is not None and not storage_is_embedded(settings):
+        return settings.dagster_postgres_url.get_secret_value()
     server = EmbeddedServer(settings.data_dir / "postgres")
-    given = settings.dagster_postgres_url.get_secret_value() if settings.dagster_postgres_url else None
-    if given is not None and not server.issued(given):
-        return given
     # A URL of the embedded server may have come from .env and tell of a port it no longer has.
     url = server.start()
     with psycopg.connect(url, autocommit=True) as connection:

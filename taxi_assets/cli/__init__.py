@@ -6,6 +6,7 @@ import sys
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from taxi_assets.cli.backfill import backfill
 from taxi_assets.cli.backfill_control import control_app
@@ -13,6 +14,7 @@ from taxi_assets.cli.compare import compare
 from taxi_assets.cli.db import db_app
 from taxi_assets.cli.demo import demo
 from taxi_assets.cli.demo_gcp import demo_gcp
+from taxi_assets.cli.doctor import doctor
 from taxi_assets.cli.gcp import gcp_backfill
 from taxi_assets.cli.init import init
 from taxi_assets.cli.kestra import kestra_app
@@ -29,6 +31,7 @@ app.command()(backfill)
 app.command()(clean)
 app.command()(compare)
 app.command()(demo)
+app.command()(doctor)
 app.command()(demo_gcp)
 app.command()(gcp_backfill)
 app.command()(init)
@@ -47,7 +50,7 @@ def main() -> None:
     try:
         app()
     except TaxiAssetsError as error:
-        Console(stderr=True, highlight=False).print(f"[red]error:[/red] {error}", soft_wrap=True)
+        Console(stderr=True, highlight=False).print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         Console(stderr=True).print("stopped; what was loaded stays, and the same command goes on from there")

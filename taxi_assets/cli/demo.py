@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from itertools import chain
+from collections.abc import Iterable, Sequence
 
 from psycopg import sql
+from rich.markup import escape
 from rich.table import Table
 
 from taxi_assets.automation.backfill import MonthResult, backfill
@@ -27,19 +28,19 @@ _GENERATED_ROWS = 20_000
 def demo() -> None:
     """Load two months of each taxi into PostgreSQL and show what is there."""
     settings = get_settings()
-    console.print("[bold]1.[/bold] where the files come from")
-    months = choose_source(settings)
-    console.print("[bold]2.[/bold] the database")
+    console.print("[bold]1.[/bold] the database")
     warehouse = Warehouse.from_settings(settings)
     console.print(f"   PostgreSQL at {warehouse.display}")
+    console.print("[bold]2.[/bold] where the files come from")
+    months = choose_source(settings, warehouse)
     console.print("[bold]3.[/bold] the Dagster jobs, a run for each month")
     results = _run(settings, months)
     console.print()
     print_results(results)
     if all(r.succeeded and not r.rows_inserted for r in results):
         console.print("\nEverything was there already: this run changed nothing.")
-    if any(r.succeeded for r in results):
-        _show_rows(warehouse, months[DATASETS["green"]][-1])
+    if succeeded := [r for r in results if r.succeeded]:
+        _show_rows(warehouse, succeeded[-1].dataset, succeeded[-1].month)
     _warn_of_generated(warehouse, settings)
     console.print(
         "\nThe database       taxi-assets db url      (for psql, pgAdmin, DBeaver …)"
@@ -53,32 +54,50 @@ def demo() -> None:
         raise SystemExit(1)
 
 
-def choose_source(settings: Settings) -> dict[Dataset, list[Month]]:
-    """Two published months of each taxi, or generated ones where the source does not answer."""
+def choose_source(settings: Settings, warehouse: Warehouse | None = None) -> dict[Dataset, list[Month]]:
+    """Two published months of each taxi; where the source does not answer, those loaded before or generated ones."""
     source = Source.from_settings(settings)
     try:
         source.check()
         months = {dataset: _published(source, dataset, settings) for dataset in DATASETS.values()}
         if all(months.values()):
-            console.print(f"   {settings.source_url}")
+            console.print(f"   {settings.source_shown}")
             return months
-        reason = f"{settings.source_url} has no month of every taxi"
+        reason = f"{settings.source_shown} has no month of every taxi"
     except SourceError as error:
         reason = str(error)
-    console.print(f"   {reason}", soft_wrap=True)
-    console.print(
-        "   So generated months are used: their trips are made up.",
-        soft_wrap=True,
-    )
-    _generate(settings)
+    console.print(f"   {escape(reason)}", soft_wrap=True)
+    if warehouse and (loaded := _loaded(warehouse, settings)):
+        console.print("   So the months that were loaded before are used, from the files on the disk.")
+        return loaded
+    console.print("   So generated months are used: their trips are made up.")
+    months = {dataset: _first_two(settings.months) for dataset in DATASETS.values()}
+    _generate(settings, next(iter(months.values())))
     os.environ["TAXI_SOURCE_URL"] = settings.generated_dir.as_uri()
     get_settings.cache_clear()
-    return {dataset: list(_SMALL_MONTHS) for dataset in DATASETS.values()}
+    return months
+
+
+def _first_two(months: Iterable[Month]) -> list[Month]:
+    """The small months among these, else the first ones."""
+    known = list(months)
+    return sorted([*(m for m in _SMALL_MONTHS if m in known), *(m for m in known if m not in _SMALL_MONTHS)][:2])
+
+
+def _loaded(warehouse: Warehouse, settings: Settings) -> dict[Dataset, list[Month]]:
+    """Two months of each taxi that are in the tables and real; none when nothing real is."""
+    generated = settings.generated_dir.as_uri()
+    with warehouse.connect() as connection:
+        records = [record for record in loaded_files(connection) if not record.url.startswith(generated)]
+    found: dict[Dataset, list[Month]] = {}
+    for record in records:
+        found.setdefault(DATASETS[record.taxi], []).append(Month.parse(record.month))
+    return {dataset: _first_two(months) for dataset, months in found.items()}
 
 
 def _published(source: Source, dataset: Dataset, settings: Settings) -> list[Month]:
     found: list[Month] = []
-    for month in dict.fromkeys(chain(_SMALL_MONTHS, settings.months)):
+    for month in sorted(settings.months, key=lambda month: (month not in _SMALL_MONTHS, month)):
         if source.probe(dataset, month) is not None:
             found.append(month)
         if len(found) == len(_SMALL_MONTHS):
@@ -86,17 +105,17 @@ def _published(source: Source, dataset: Dataset, settings: Settings) -> list[Mon
     return sorted(found)
 
 
-def _generate(settings: Settings) -> None:
+def _generate(settings: Settings, months: Sequence[Month]) -> None:
     from taxi_assets.trips.sample import write_mirror
 
     missing = [
         dataset
         for dataset in DATASETS.values()
-        for month in _SMALL_MONTHS
+        for month in months
         if not (settings.generated_dir / dataset.taxi / f"{dataset.file_name(month)}.gz").exists()
     ]
     if missing:
-        write_mirror(settings.generated_dir, _SMALL_MONTHS, _GENERATED_ROWS)
+        write_mirror(settings.generated_dir, months, _GENERATED_ROWS)
 
 
 def _run(settings: Settings, months: dict[Dataset, list[Month]]) -> list[MonthResult]:
@@ -124,18 +143,19 @@ def _warn_of_generated(warehouse: Warehouse, settings: Settings) -> None:
         )
 
 
-def _show_rows(warehouse: Warehouse, month: Month) -> None:
+def _show_rows(warehouse: Warehouse, dataset: Dataset, month: Month) -> None:
     """A month's first trips, with the columns a person knows."""
-    green = DATASETS["green"]
     query = sql.SQL(
         "SELECT filename, {pickup}, pulocationid, dolocationid, trip_distance, fare_amount"
         " FROM {table} WHERE {pickup} >= {start} ORDER BY {pickup} LIMIT 3"
     ).format(
-        pickup=sql.Identifier(green.pickup.sql_name),
-        table=sql.Identifier("public", green.table),
+        pickup=sql.Identifier(dataset.pickup.sql_name),
+        table=sql.Identifier("public", dataset.table),
         start=sql.Literal(month.start),
     )
-    table = Table(box=None, header_style="bold", pad_edge=False, title=f"\npublic.{green.table}", title_justify="left")
+    table = Table(
+        box=None, header_style="bold", pad_edge=False, title=f"\npublic.{dataset.table}", title_justify="left"
+    )
     with warehouse.connect() as connection:
         rows = connection.execute(query).fetchall()
     for name in ("file", "pickup", "zones", "miles", "fare"):

@@ -28,7 +28,8 @@ def settings(
         return
     values = get_settings()
     for name, variable, description, _ in described():
-        typer.echo(f"{variable} = {_shown(getattr(values, name)).strip('`')}\n    {description.replace('`', '')}")
+        value = values.source_shown if name == "source_url" else getattr(values, name)
+        typer.echo(f"{variable} = {_shown(value).strip('`')}\n    {description.replace('`', '')}")
 
 
 def settings_page() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -58,7 +59,7 @@ def print_results(results: Sequence[MonthResult]) -> None:
             reasons.setdefault(result.error, []).append(result)
     for error, failed in reasons.items():
         months = ", ".join(str(result.month) for result in failed)
-        console.print(f"[red]{failed[0].dataset.taxi} {months}[/red]: {error}", soft_wrap=True)
+        console.print(f"[red]{failed[0].dataset.taxi} {months}[/red]: {escape(error)}", soft_wrap=True)
 
 
 def _line(result: MonthResult) -> str:

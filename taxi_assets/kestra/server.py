@@ -32,16 +32,10 @@ class Flow(_Answer):
 
 
 class TaskRun(_Answer):
-    """One task of an execution. Seconds are the server's own, waiting included; None while it runs."""
+    """One task of an execution."""
 
     task_id: str
     state: str = Field(validation_alias=AliasPath("state", "current"))
-    started: datetime = Field(validation_alias=AliasPath("state", "startDate"))
-    ended: datetime | None = Field(None, validation_alias=AliasPath("state", "endDate"))
-
-    @property
-    def seconds(self) -> float | None:
-        return None if self.ended is None else (self.ended - self.started).total_seconds()
 
 
 class Execution(_Answer):

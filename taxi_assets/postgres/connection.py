@@ -70,7 +70,10 @@ class Warehouse:
 
     def _given(self) -> dict[str, Any]:
         try:
-            return conninfo.conninfo_to_dict(self.url)
+            given = conninfo.conninfo_to_dict(self.url)
+            if "@" in str(given.get("host", "")):  # what follows an unescaped @ of a password
+                raise psycopg.ProgrammingError
+            return given
         except psycopg.ProgrammingError:
             raise SettingsError(
                 f"{self.given_as} cannot be read: write it as postgresql://user:password@host:5432/database "

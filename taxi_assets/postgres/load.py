@@ -9,14 +9,16 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from psycopg import Connection, errors, sql
+import psycopg
+from psycopg import Connection, sql
+from psycopg.types.string import TextLoader
 
-from taxi_assets.errors import FileError
+from taxi_assets.errors import FileError, WarehouseError
 from taxi_assets.postgres.connection import Warehouse, statement, told_plainly
 from taxi_assets.postgres.locks import lock_table
 from taxi_assets.postgres.matching import PickupRanges, pickup_ranges
 from taxi_assets.postgres.merge import merge
-from taxi_assets.postgres.records import LoadRecord, loaded_from, write_record
+from taxi_assets.postgres.records import LoadRecord, forget_record, loaded_from, write_record
 from taxi_assets.postgres.staging import publish_staging
 from taxi_assets.postgres.tables import TripTables, prepare
 from taxi_assets.postgres.work import WorkTable, fill, work_table
@@ -43,8 +45,11 @@ class Load:
     repeated_ids: int = 0
     staging_kept: int = 0
     """Rows of another, unfinished load that were left beside the month in staging."""
-    total_rows: int = 0
-    """Rows in trips afterwards; negative when it is PostgreSQL's estimate."""
+    staging_rows: int = 0
+    """Rows of the file in staging afterwards, counted there."""
+    total_rows: int | None = None
+    """Rows in trips afterwards; None when another session kept them from being counted."""
+    total_is_estimate: bool = False
     preview: list[tuple[Any, ...]] = field(default_factory=list)
     header: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
@@ -99,7 +104,7 @@ class Loader:
             load.rows_read, load.csv_bytes = work.rows, file.size
             with told_plainly(f"merging {load.filename}", tables.write_grant(connections[0].info.user)):
                 ranges = self._look_at(connections[0], tables, work, month, load)
-                replace = replace or self._replaces_generated(connections[0], load.filename, raw)
+                replace = self._keep_generated_apart(connections[0], tables, load.filename, raw) or replace
                 with ThreadPoolExecutor(1) as pool, connections[0].transaction():
                     self._publish(pool, connections, tables, work, ranges, load, replace=replace)
                     write_record(connections[0], _record(dataset, month, raw, load, run_id))
@@ -124,7 +129,7 @@ class Loader:
                 lock_table(connection, tables.trips, "SHARE ROW EXCLUSIVE", self.settings.lock_timeout)
                 removed = delete_file(connection, tables.trips, filename)
                 delete_file(connection, tables.staging, filename)
-                connection.execute("DELETE FROM taxi_assets.loads WHERE filename = %s", [filename])
+                forget_record(connection, filename)
         return removed
 
     def _connect(self, stack: ExitStack, name: str, raw: RawFile) -> list[Connection]:
@@ -153,11 +158,21 @@ class Loader:
             )
         return ranges
 
-    def _replaces_generated(self, connection: Connection, filename: str, raw: RawFile) -> bool:
-        """Whether the month's rows so far were generated ones and now come from elsewhere: the two must not mix."""
+    def _keep_generated_apart(self, connection: Connection, tables: TripTables, filename: str, raw: RawFile) -> bool:
+        """Whether the month's rows so far are generated ones that a real file now replaces.
+
+        Raises WarehouseError when it is the other way round: made-up trips never join real ones.
+        """
         generated = self.settings.generated_dir.as_uri()
         before = loaded_from(connection, filename)
-        return before is not None and before.startswith(generated) and not raw.url.startswith(generated)
+        if not raw.url.startswith(generated):
+            return before is not None and before.startswith(generated)
+        if (before is None or not before.startswith(generated)) and holds_file(connection, tables.trips, filename):
+            raise WarehouseError(
+                f"public.{tables.dataset.table} holds real trips of {filename}: generated ones are not mixed in; "
+                "use another database (TAXI_POSTGRES_URL) to play with them"
+            )
+        return False
 
     def _publish(
         self,
@@ -186,7 +201,15 @@ class Loader:
             told_plainly(f"publishing {work.filename}", tables.staging_grant(connection.info.user)),
         ):
             lock_table(connection, tables.staging, "ACCESS EXCLUSIVE", self.settings.lock_timeout)
-            load.staging_kept = publish_staging(connection, tables, work)
+            if replace:
+                delete_file(connection, tables.staging_others, work.filename)
+            load.staging_kept = publish_staging(connection, tables, work, ranges.month)
+            load.staging_rows = count_file(connection, tables.staging, work.filename)
+        if load.staging_rows != load.rows_read:
+            raise WarehouseError(
+                f"public.{tables.dataset.staging_table} would hold {load.staging_rows} rows of {work.filename}, which "
+                f"has {load.rows_read}; empty it (TRUNCATE) if no other load is at work, then run the month again"
+            )
 
 
 def delete_file(connection: Connection, table: sql.Identifier, filename: str) -> int:
@@ -199,7 +222,9 @@ def delete_file(connection: Connection, table: sql.Identifier, filename: str) ->
 def _stats(connection: Connection, work: WorkTable) -> tuple[int, int, list[tuple[Any, ...]]]:
     """Rows without VendorID, repeats of ids inside the file, and the first rows."""
     row = connection.execute(statement("stats.sql", rows=work.identifier)).fetchone()
-    preview = connection.execute(sql.SQL("SELECT * FROM {} LIMIT 5").format(work.identifier)).fetchall()
+    cursor = connection.cursor()
+    cursor.adapters.register_loader("timestamp", TextLoader)  # Python has no year 10000 and no infinity
+    preview = cursor.execute(sql.SQL("SELECT * FROM {} LIMIT 5").format(work.identifier)).fetchall()
     without_vendor, repeated = row or (0, 0)
     return without_vendor, repeated, preview
 
@@ -220,16 +245,28 @@ def _record(dataset: Dataset, month: Month, raw: RawFile, load: Load, run_id: st
     )
 
 
+def count_file(connection: Connection, table: sql.Identifier, filename: str) -> int:
+    """How many rows of a file a table holds."""
+    query = sql.SQL("SELECT count(*) FROM {} WHERE filename = {}").format(table, sql.Literal(filename))
+    row = connection.execute(query).fetchone()
+    return int(row[0]) if row else 0
+
+
+def holds_file(connection: Connection, table: sql.Identifier, filename: str) -> bool:
+    """Whether a table holds any row of a file."""
+    query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE filename = {})").format(table, sql.Literal(filename))
+    return connection.execute(query).fetchone() == (True,)
+
+
 def _tidy(connection: Connection, tables: TripTables, load: Load) -> None:
-    """After the commit: bring the new rows into the index, so that the next month finds its way, and count."""
-    with load.timed("index"):
-        if tables.owned:
-            # VACUUM does the same, so when it is at the table there is nothing to wait for.
-            with suppress(errors.LockNotAvailable):
-                connection.execute("SET lock_timeout = '1s'")
-                connection.execute(
-                    "SELECT brin_summarize_new_values(%s::regclass)", [tables.index.as_string(connection)]
-                )
+    """After the commit: bring the new rows into the index, so that the next month finds its way, and count.
+
+    The month is in, so nothing that happens here may fail it: what could not be done is left for the next load.
+    """
+    with load.timed("index"), suppress(psycopg.Error):
+        connection.execute("SET lock_timeout = '1s'")
+        if tables.owned:  # VACUUM does the same, so when it is at the table there is nothing to wait for
+            connection.execute("SELECT brin_summarize_new_values(%s::regclass)", [tables.index.as_string(connection)])
+    with load.timed("index"), suppress(psycopg.Error):
         query = statement("total_rows.sql", trips=sql.Literal(tables.trips.as_string(connection)), table=tables.trips)
-        row = connection.execute(query).fetchone()
-        load.total_rows = int(row[0]) if row else 0
+        load.total_rows, load.total_is_estimate = connection.execute(query).fetchone() or (None, False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from taxi_assets.postgres.connection import statement
+from taxi_assets.postgres.connection import statement, told_plainly
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ class LoadRecord:
 def write_record(connection: Connection, record: LoadRecord) -> None:
     """Record a load inside the transaction that publishes it."""
     values = {name: getattr(record, name) for name in LoadRecord.__slots__}
-    connection.execute(statement("record_load.sql").as_string(connection), values)
+    with told_plainly(f"recording the load of {record.filename}", _grant(connection)):
+        connection.execute(statement("record_load.sql").as_string(connection), values)
 
 
 def loaded_files(connection: Connection) -> list[LoadRecord]:
@@ -43,5 +44,16 @@ def loaded_files(connection: Connection) -> list[LoadRecord]:
 
 def loaded_from(connection: Connection, filename: str) -> str | None:
     """The URL that a file was last loaded from."""
-    row = connection.execute("SELECT url FROM taxi_assets.loads WHERE filename = %s", [filename]).fetchone()
+    with told_plainly(f"looking up the last load of {filename}", _grant(connection)):
+        row = connection.execute("SELECT url FROM taxi_assets.loads WHERE filename = %s", [filename]).fetchone()
     return str(row[0]) if row else None
+
+
+def forget_record(connection: Connection, filename: str) -> None:
+    """Remove a file's record."""
+    with told_plainly(f"forgetting the load of {filename}", _grant(connection)):
+        connection.execute("DELETE FROM taxi_assets.loads WHERE filename = %s", [filename])
+
+
+def _grant(connection: Connection) -> str:
+    return f'GRANT SELECT, INSERT, UPDATE, DELETE ON taxi_assets.loads TO "{connection.info.user}"'

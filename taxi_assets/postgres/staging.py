@@ -10,16 +10,18 @@ from __future__ import annotations
 from psycopg import Connection, sql
 
 from taxi_assets.postgres.connection import statement
+from taxi_assets.postgres.matching import pickup_ranges
 from taxi_assets.postgres.tables import TripTables
 from taxi_assets.postgres.work import WorkTable
+from taxi_assets.trips.months import Month
 
 
-def publish_staging(connection: Connection, tables: TripTables, work: WorkTable) -> int:
+def publish_staging(connection: Connection, tables: TripTables, work: WorkTable, month: Month) -> int:
     """Make the month staging's content; the caller holds an exclusive lock on staging and has merged the month.
 
     Returns how many rows of somebody else's unfinished load were kept beside it, nearly always 0.
     """
-    kept = _clear_others(connection, tables)
+    kept = _clear_others(connection, tables, month)
     if tables.staging_partitioned:
         _drop_month_partitions(connection, tables)
     if not tables.staging_partitioned or (kept and _others_hold(connection, tables, work.filename)):
@@ -32,12 +34,13 @@ def publish_staging(connection: Connection, tables: TripTables, work: WorkTable)
     return kept
 
 
-def _clear_others(connection: Connection, tables: TripTables) -> int:
+def _clear_others(connection: Connection, tables: TripTables, month: Month) -> int:
     """Empty what did not come through a work table, unless some of it is not in trips yet; return the rows kept."""
     others = tables.staging_others
     if connection.execute(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(others)).fetchone() == (False,):
         return 0
-    unmerged = statement("unmerged.sql", staging=others, trips=tables.trips)
+    candidates = pickup_ranges(connection, tables, others, month).candidates(tables)
+    unmerged = statement("unmerged.sql", staging=others, trips=tables.trips, candidates=candidates)
     if connection.execute(unmerged).fetchone() == (False,):
         connection.execute(sql.SQL("TRUNCATE TABLE {}").format(others))
         return 0

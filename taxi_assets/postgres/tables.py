@@ -131,7 +131,8 @@ def _create_missing(connection: Connection, dataset: Dataset) -> None:
         with told_plainly("creating the schema taxi_assets", grant):
             connection.execute(statement("schema.sql"))
     with told_plainly(f"creating the {dataset.taxi} tables", f'GRANT USAGE, CREATE ON SCHEMA public TO "{role}"'):
-        connection.execute(statement("trips_table.sql", trips=tables.trips, columns=columns))
+        if trips["columns"] is None:
+            connection.execute(statement("trips_table.sql", trips=tables.trips, columns=columns))
         if staging["columns"] is None:
             parts = {"staging": tables.staging, "others": tables.staging_others, "columns": columns}
             connection.execute(statement("staging_table.sql", **parts))

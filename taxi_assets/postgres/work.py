@@ -118,7 +118,7 @@ def fill(
 @dataclass(slots=True)
 class _Failure:
     line: int
-    cause: psycopg.Error
+    cause: BaseException
 
     def as_error(self, file: TripCsv, work: WorkTable) -> Exception:
         if not isinstance(self.cause, psycopg.DataError):
@@ -163,6 +163,8 @@ class _Stream:
                 self.rows = cursor.rowcount
         except psycopg.Error as error:
             self.failure = _Failure(self._line_in_file(error), error)
+        except BaseException as error:  # nothing may leave the queue without a reader: the feeder would wait for ever
+            self.failure = _Failure(0, error)
         while not ended:
             ended = self.queue.get() is None
 

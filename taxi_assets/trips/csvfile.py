@@ -62,9 +62,11 @@ class TripCsv:
             if text:
                 blank = blank.removeprefix(b"\r").removeprefix(b"\n")
                 yield self._chunk(text)
-        if last := (blank + self._rest).rstrip(b"\r\n"):
-            if last.count(b'"') % 2:
-                raise self._error(f"line {self._line}: a quote opens here that is never closed")
+        whole, self._rest = _split(blank + self._rest)
+        if self._rest.count(b'"') % 2:
+            line = self._line + whole.count(b"\n")
+            raise self._error(f"line {line}: a quote opens here that is never closed")
+        if last := (whole + self._rest).rstrip(b"\r\n"):
             yield self._chunk(last)
         if not self.records:
             raise self._error("has a header and no rows")

@@ -2,5 +2,6 @@
 SELECT c.relname
 FROM pg_class AS c
 WHERE c.relnamespace = 'taxi_assets'::regnamespace AND c.relkind = 'r' AND NOT c.relispartition
+    AND pg_has_role(c.relowner, 'USAGE')
     AND c.relname LIKE 'work\_%'
     AND pg_try_advisory_lock(hashtextextended('taxi_assets.' || c.relname, 0))

@@ -1,8 +1,10 @@
--- Counted while that is cheap; beyond a quarter gigabyte PostgreSQL's own estimate, as a negative number.
-SELECT CASE
-    WHEN pg_relation_size({trips}::regclass) < 268435456 THEN (SELECT count(*) FROM {table})
-    ELSE -(
-        SELECT (greatest(reltuples, 0) / greatest(relpages, 1) * pg_relation_size(oid) / 8192)::bigint
-        FROM pg_class WHERE oid = {trips}::regclass
-    )
-END
+-- Counted while that is cheap or PostgreSQL has no idea; beyond a quarter gigabyte its own estimate, and told so.
+SELECT
+    CASE WHEN known.cheap THEN (SELECT count(*) FROM {table}) ELSE known.estimate END,
+    NOT known.cheap
+FROM (
+    SELECT
+        pg_relation_size(oid) < 268435456 OR reltuples < 0 OR relpages = 0 AS cheap,
+        (reltuples / greatest(relpages, 1) * (pg_relation_size(oid) / 8192))::bigint AS estimate
+    FROM pg_class WHERE oid = {trips}::regclass
+) AS known

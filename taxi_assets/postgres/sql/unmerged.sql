@@ -2,5 +2,5 @@
 SELECT EXISTS (SELECT FROM {staging} WHERE unique_row_id IS NULL OR filename IS NULL)
     OR EXISTS (
         SELECT FROM {staging} AS s
-        WHERE NOT EXISTS (SELECT FROM {trips} AS t WHERE t.unique_row_id = s.unique_row_id)
+        WHERE NOT EXISTS (SELECT FROM {trips} AS t WHERE t.unique_row_id = s.unique_row_id AND ({candidates}))
     )

@@ -1,0 +1,75 @@
+"""`taxi-assets up` and `down` with real processes on the embedded server; what is killed comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import psycopg
+import pytest
+
+from taxi_assets_tests.stack import ROWS, Stack, running_stack, wait_for
+
+pytestmark = pytest.mark.xdist_group("stack")
+
+MONTHS = ["2020-05", "2020-06", "2020-07"]
+LAUNCH = """mutation ($months: [String!]!) {
+  launchPartitionBackfill(backfillParams: {partitionNames: $months, assetSelection: [
+    {path: ["green_raw_csv"]}, {path: ["green_staging"]}, {path: ["green_trips"]}]}) {
+    __typename ... on LaunchBackfillSuccess { backfillId } } }"""
+RUNS = "{ runsOrError { ... on Runs { results { runId status rootRunId } } } }"
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Up, after a month was loaded from the shell."""
+    with running_stack(tmp_path_factory.mktemp("up")) as stack:
+        stack.command("backfill", "green", "--from", "2020-04", "--to", "2020-04")
+        said = stack.up()
+        assert "1 runs brought along" in said
+        assert stack.ui in said
+        yield stack
+
+
+def test_up_keeps_what_was_run_before(stack: Stack) -> None:
+    assert stack.materialized("green_trips") == {"2020-04"}
+    (run,) = stack.graphql(RUNS)["runsOrError"]["results"]
+    assert run["status"] == "SUCCESS"
+
+
+def test_up_twice_says_so_and_starts_nothing(stack: Stack) -> None:
+    before = stack.deployment.running()
+    assert stack.command("up") == f"already up: {stack.ui}\n"
+    assert stack.deployment.running() == before
+    assert len(before) == 3
+
+
+def test_backfill_survives_the_death_of_every_process(stack: Stack) -> None:
+    with psycopg.connect(stack.command("db", "url").strip()) as blocker:
+        blocker.execute("LOCK TABLE public.green_tripdata IN ACCESS EXCLUSIVE MODE")
+        answer = stack.graphql(LAUNCH, months=MONTHS)["launchPartitionBackfill"]
+        assert answer["__typename"] == "LaunchBackfillSuccess", answer
+        wait_for(lambda: _waiting(blocker) > 0, 150, "the backfill's run waits for the lock")
+        stack.kill()
+        wait_for(lambda: not stack.deployment.running(), 20, "all processes are gone")
+    assert stack.query("SELECT count(*) FROM public.green_tripdata") == [(ROWS,)]
+
+    stack.up()
+    wait_for(lambda: set(MONTHS) <= stack.materialized("green_trips"), 240, "the backfill's months are materialized")
+    rows = stack.query("SELECT filename, count(*) FROM public.green_tripdata GROUP BY filename ORDER BY filename")
+    assert rows == [(f"green_tripdata_{month}.csv", ROWS) for month in ["2020-04", *MONTHS]]
+    lost = [run for run in stack.graphql(RUNS)["runsOrError"]["results"] if run["status"] == "FAILURE"]
+    assert len(lost) == 1
+
+
+def test_down_ends_every_process_and_says_when_there_is_none(stack: Stack) -> None:
+    assert stack.command("down").startswith("ended: daemon, webserver, code server\n")
+    assert stack.deployment.running() == {}
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(stack.ui)
+    assert stack.command("down") == "nothing was up\n"
+
+
+def _waiting(connection: psycopg.Connection) -> int:
+    row = connection.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()
+    return int(row[0]) if row else 0

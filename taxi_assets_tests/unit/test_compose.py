@@ -1,0 +1,227 @@
+"""docker-compose.yml, Dockerfile and deploy/ say the same as the settings, the ports and each other."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import AliasChoices, AliasPath
+
+from taxi_assets.settings import Settings, project_dir
+
+ROOT = project_dir()
+LOADER = Path(__file__).parent.parent / "compose_config"
+PROFILES = ["kestra"]
+OPENED = {"pgdatabase": 5432, "pgadmin": 8085, "dagster_webserver": 3000, "kestra": 8080}
+
+
+def example() -> dict[str, str]:
+    """The variables that .env.example sets."""
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if re.match(r"[A-Z]", line))
+
+
+@pytest.fixture(scope="session")
+def loader(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """A real Compose implementation: its own command, or its loader, built here."""
+    docker = shutil.which("docker")
+    if docker and subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode == 0:
+        return ["docker"]
+    if shutil.which("go") is None:
+        pytest.skip("neither docker compose nor a Go compiler to build its loader is here")
+    program = tmp_path_factory.mktemp("compose") / "compose_config"
+    built = subprocess.run(
+        ["go", "build", "-o", str(program), "."],  # noqa: S607
+        cwd=LOADER,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    if built.returncode:
+        pytest.skip(f"Compose's loader cannot be built here: {built.stderr.splitlines()[-1]}")
+    return [str(program)]
+
+
+def run_compose(
+    loader: list[str], profiles: list[str], *more: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Resolve docker-compose.yml, and more files over it, with the variables given and no others."""
+    files = [str(ROOT / name) for name in ("docker-compose.yml", *more)]
+    if loader == ["docker"]:
+        flags = [part for profile in profiles for part in ("--profile", profile)]
+        flags += [part for file in files for part in ("-f", file)]
+        loader = ["docker", "compose", "--env-file", os.devnull, *flags, "config", "--format", "json"]
+    else:
+        loader = [*loader, ",".join(files), *profiles]
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME")}
+    return subprocess.run(loader, capture_output=True, text=True, env={**kept, **variables}, check=False)
+
+
+@pytest.fixture
+def services(loader: list[str]) -> dict[str, Any]:
+    """Every service as Compose itself resolves it with the variables of .env.example."""
+    result = run_compose(loader, PROFILES, **example())
+    assert result.returncode == 0, result.stderr
+    found: dict[str, Any] = json.loads(result.stdout)["services"]
+    return found
+
+
+def test_kestra_starts_only_when_asked_for(loader: list[str], services: dict[str, Any]) -> None:
+    plain = json.loads(run_compose(loader, [], **example()).stdout)["services"]
+    assert set(services) - set(plain) == {"kestra", "kestra_postgres"}
+
+
+def test_compose_refuses_to_start_without_passwords(loader: list[str]) -> None:
+    result = run_compose(loader, [])
+    assert result.returncode != 0
+    assert "copy .env.example to .env" in result.stderr
+
+
+def test_every_service_has_a_health_check_limits_and_a_restart_policy(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        assert service["healthcheck"]["test"], name
+        assert service["restart"] == "unless-stopped", name
+        assert {"cpus", "memory"} <= set(service["deploy"]["resources"]["limits"]), name
+
+
+def test_services_wait_until_what_they_need_is_healthy(services: dict[str, Any]) -> None:
+    needed = {name: {*service.get("depends_on", {})} for name, service in services.items()}
+    for name, service in services.items():
+        for other in service.get("depends_on", {}).values():
+            assert other["condition"] == "service_healthy", name
+    assert needed["kestra"] == {"kestra_postgres", "pgdatabase"}
+    assert needed["dagster_webserver"] == needed["dagster_daemon"] == {"dagster_code", "dagster_postgres"}
+    assert needed["dagster_code"] == {"dagster_postgres", "pgdatabase"}
+    assert needed["pgadmin"] == {"pgdatabase"}
+
+
+def test_ports_are_open_to_this_machine_only(services: dict[str, Any]) -> None:
+    opened = {}
+    for name, service in services.items():
+        for port in service.get("ports", []):
+            assert port["host_ip"] == "127.0.0.1", name
+            opened[name] = int(port["published"])
+    assert opened == OPENED
+
+
+def test_images_are_pinned_and_data_lies_in_named_volumes(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        tag = service["image"].rpartition(":")[2]
+        assert tag == "local" or re.fullmatch(r"v?\d+(\.\d+)+", tag), f"{name}: {service['image']}"
+        for volume in service.get("volumes", []):
+            assert volume["type"] == "volume" or volume["read_only"], name
+
+
+def test_postgres_18_keeps_its_data_where_the_image_wants_it(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        if service["image"].startswith("postgres:18"):
+            assert [volume["target"] for volume in service["volumes"]] == ["/var/lib/postgresql"], name
+
+
+def test_no_password_stands_in_the_file() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    for line in text.splitlines():
+        if re.search("password", line, re.IGNORECASE) and not line.lstrip().startswith("#"):
+            assert re.search(r"\$\{[A-Z_]*PASSWORD:[?-]", line), line
+    assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+def test_variables_of_the_project_are_settings(services: dict[str, Any]) -> None:
+    known = {f"TAXI_{name.upper()}" for name in Settings.model_fields}
+    known |= {str(field.validation_alias) for field in Settings.model_fields.values() if _alias(field.validation_alias)}
+    known |= {"DAGSTER_CODE_HOST", "DAGSTER_CODE_PORT"}
+    assert set(services["dagster_code"]["environment"]) <= known
+
+
+def _alias(alias: str | AliasPath | AliasChoices | None) -> bool:
+    return isinstance(alias, str)
+
+
+def test_settings_accept_what_the_containers_get(services: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in services["dagster_code"]["environment"].items():
+        monkeypatch.setenv(name, value)
+    settings = Settings(_env_file=None)
+    assert settings.postgres_url is not None
+    assert settings.postgres_url.get_secret_value() == "postgresql://root:root@pgdatabase:5432/ny_taxi"
+    assert settings.source_url.startswith("https://")
+
+
+def test_dagster_finds_its_code_server_and_storage(services: dict[str, Any]) -> None:
+    command, environment = services["dagster_code"]["command"], services["dagster_daemon"]["environment"]
+    assert services[environment["DAGSTER_CODE_HOST"]]["command"] == command
+    assert command[command.index("-p") + 1] == environment["DAGSTER_CODE_PORT"]
+    workspace = yaml.safe_load((ROOT / "deploy" / "workspace.yaml").read_text())["load_from"][0]["grpc_server"]
+    assert workspace["host"]["env"] in environment
+    assert workspace["port"]["env"] in environment
+    assert command[command.index("--location-name") + 1] == workspace["location_name"]
+    storage = services["dagster_postgres"]["environment"]
+    assert environment["DAGSTER_POSTGRES_URL"] == (
+        f"postgresql+psycopg2://{storage['POSTGRES_USER']}:{storage['POSTGRES_PASSWORD']}"
+        f"@dagster_postgres:5432/{storage['POSTGRES_DB']}"
+    )
+
+
+def test_managed_postgres_takes_the_place_of_the_container(loader: list[str]) -> None:
+    url = "postgresql://taxi:secret@db.example.com:5432/ny_taxi?sslmode=require"
+    result = run_compose(loader, [], "deploy/managed-postgres.yml", **example(), TAXI_POSTGRES_URL=url)
+    assert result.returncode == 0, result.stderr
+    services = json.loads(result.stdout)["services"]
+    assert set(services) == {"dagster_postgres", "dagster_code", "dagster_webserver", "dagster_daemon"}
+    assert services["dagster_code"]["environment"]["TAXI_POSTGRES_URL"] == url
+
+
+def test_pgadmin_knows_the_database(services: dict[str, Any]) -> None:
+    (server,) = json.loads((ROOT / "deploy" / "pgadmin" / "servers.json").read_text())["Servers"].values()
+    database = services["pgdatabase"]["environment"]
+    assert server["Host"] in services
+    assert (server["MaintenanceDB"], server["Username"]) == (database["POSTGRES_DB"], database["POSTGRES_USER"])
+
+
+def test_kestra_reads_the_flows_and_asks_for_a_password(services: dict[str, Any]) -> None:
+    kestra = services["kestra"]
+    (flows,) = [volume for volume in kestra["volumes"] if volume["type"] == "bind"]
+    assert Path(flows["source"]) == ROOT / "kestra" / "flows"
+    assert kestra["command"][-2:] == ["--flow-path", flows["target"]]
+    settings = yaml.safe_load(kestra["environment"]["KESTRA_CONFIGURATION"])
+    assert settings["kestra"]["server"]["basic-auth"] == {"username": "admin@kestra.io", "password": "Admin1234!"}
+    assert settings["datasources"]["postgres"]["password"] == example()["KESTRA_POSTGRES_PASSWORD"]
+    assert "ai" not in settings["kestra"]
+
+
+def test_kestra_gets_its_copilot_with_a_gemini_key(loader: list[str]) -> None:
+    result = run_compose(loader, PROFILES, **example(), GEMINI_API_KEY="a-key")
+    kestra = json.loads(result.stdout)["services"]["kestra"]
+    settings = yaml.safe_load(kestra["environment"]["KESTRA_CONFIGURATION"])
+    gemini = {"model-name": "gemini-2.5-flash", "api-key": "a-key"}
+    assert settings["kestra"]["ai"] == {"type": "gemini", "gemini": gemini}
+
+
+def test_image_is_built_from_the_lock_files_and_runs_as_nobody_special() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    assert text.count("FROM ") == 2
+    for lock in re.findall(r"-r (requirements/\S+)", text):
+        assert "--hash=sha256:" in (ROOT / lock).read_text(), lock
+    assert "USER taxi" in text
+    assert "HEALTHCHECK" in text
+    for copied in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE):
+        for path in copied.split():
+            assert (ROOT / path).exists(), path
+
+
+def test_run_queue_has_the_limit_of_the_scheduled_flow() -> None:
+    from taxi_assets.assets.flow import FLOW_TAG, SCHEDULED_FLOW
+
+    config = yaml.safe_load((ROOT / "deploy" / "dagster.yaml").read_text())
+    assert config["concurrency"]["runs"]["tag_concurrency_limits"] == [
+        {"key": FLOW_TAG, "value": SCHEDULED_FLOW, "limit": 1}
+    ]
+    assert config["run_retries"]["retry_on_asset_or_op_failure"] is False
+    assert config["telemetry"]["enabled"] is False
