@@ -8,13 +8,26 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeAlias
 
-from taxi_assets.kestra import documents, postgres_flows
+from taxi_assets.kestra import documents, gcp_flows, postgres_flows
 from taxi_assets.kestra.documents import FlowDocument
 from taxi_assets.kestra.target import Target
 from taxi_assets.settings import Settings, project_dir
 
-BUILDERS: tuple[Callable[[Settings, Target], FlowDocument], ...] = (postgres_flows.manual, postgres_flows.scheduled)
+Builder: TypeAlias = Callable[[Settings, Target], FlowDocument]
+
+POSTGRES_BUILDERS: tuple[Builder, ...] = (postgres_flows.manual, postgres_flows.scheduled)
+BUILDERS: tuple[Builder, ...] = (
+    *POSTGRES_BUILDERS,
+    gcp_flows.kv,
+    gcp_flows.setup,
+    gcp_flows.manual,
+    gcp_flows.scheduled,
+    gcp_flows.setup_without_bucket,
+    gcp_flows.manual_without_bucket,
+    gcp_flows.scheduled_without_bucket,
+)
 
 HEADER = (
     "Generated from taxi_assets/trips/datasets.py and the settings by `taxi-assets kestra render`.\n"
@@ -26,10 +39,12 @@ def flows_dir() -> Path:
     return project_dir() / "kestra" / "flows"
 
 
-def build(settings: Settings, target: Target | None = None) -> tuple[FlowDocument, ...]:
+def build(
+    settings: Settings, target: Target | None = None, builders: tuple[Builder, ...] = BUILDERS
+) -> tuple[FlowDocument, ...]:
     """Every flow, for the compose file's services unless `target` says otherwise."""
     chosen = target or default_target(settings)
-    return tuple(builder(settings, chosen) for builder in BUILDERS)
+    return tuple(builder(settings, chosen) for builder in builders)
 
 
 def default_target(settings: Settings) -> Target:
@@ -37,9 +52,11 @@ def default_target(settings: Settings) -> Target:
     return Target() if settings.source_url.startswith("file://") else Target(source=settings.source_url)
 
 
-def render(settings: Settings, target: Target | None = None) -> Mapping[str, str]:
+def render(
+    settings: Settings, target: Target | None = None, builders: tuple[Builder, ...] = BUILDERS
+) -> Mapping[str, str]:
     """The text of every flow by its file name."""
-    return {f"{flow['id']}.yaml": documents.dump(flow, HEADER) for flow in build(settings, target)}
+    return {f"{flow['id']}.yaml": documents.dump(flow, HEADER) for flow in build(settings, target, builders)}
 
 
 def write(folder: Path, settings: Settings) -> tuple[Path, ...]:

@@ -28,7 +28,7 @@ def manual(settings: Settings, target: Target) -> FlowDocument:
         "namespace": target.namespace,
         "description": "Loads one month of yellow or green taxi trips from its CSV file into PostgreSQL.\n"
         "Rows that are already there stay as they are, so a month can be loaded again.\n",
-        "inputs": [_taxi_input(), *_month_inputs(settings)],
+        "inputs": [taxi_input(), *month_inputs(settings)],
         "variables": _variables("{{inputs.year}}-{{inputs.month}}", "inputs.year ~ '-' ~ inputs.month", target),
         "tasks": _tasks(),
         "pluginDefaults": target.plugin_defaults(),
@@ -43,19 +43,21 @@ def scheduled(_settings: Settings, target: Target) -> FlowDocument:
         "description": "Loads the month of the trigger's date into PostgreSQL, on schedule and in backfills.\n"
         f"Run by hand it fails, since there is no such date then: {MANUAL_FLOW} is for that.\n",
         "concurrency": {"limit": 1},
-        "inputs": [_taxi_input()],
+        "inputs": [taxi_input()],
         "variables": _variables("{{trigger.date | date('yyyy-MM')}}", "(trigger.date | date('yyyy-MM'))", target),
         "tasks": _tasks(),
         "pluginDefaults": target.plugin_defaults(),
-        "triggers": [_schedule(dataset) for dataset in DATASETS.values()],
+        "triggers": [schedule(dataset) for dataset in DATASETS.values()],
     }
 
 
-def _taxi_input() -> Task:
+def taxi_input() -> Task:
+    """Which taxi."""
     return _select("taxi", "Taxi", list(DATASETS))
 
 
-def _month_inputs(settings: Settings) -> list[Task]:
+def month_inputs(settings: Settings) -> list[Task]:
+    """Year and month, as the settings have them."""
     years = range(settings.first_month.year, settings.last_month.year + 1)
     return [
         _select("year", "Year", [str(year) for year in years]),
@@ -79,10 +81,11 @@ def _variables(month: str, month_expression: str, target: Target) -> dict[str, s
 
 
 def _tasks() -> list[Task]:
-    return [_set_label(), _extract(), *(_if_taxi(dataset) for dataset in DATASETS.values()), _purge_files()]
+    return [set_label(), extract(), *(_if_taxi(dataset) for dataset in DATASETS.values()), purge_files()]
 
 
-def _set_label() -> Task:
+def set_label() -> Task:
+    """The labels `file` and `taxi`."""
     return {
         "id": "set_label",
         "type": task_types.LABELS,
@@ -90,7 +93,8 @@ def _set_label() -> Task:
     }
 
 
-def _extract() -> Task:
+def extract() -> Task:
+    """The month's CSV, downloaded and unpacked."""
     archive = f"{postgres_sql.FILE}.gz"
     # Two commands, not a pipe: /bin/sh may lack pipefail, and a missing file would show as a damaged archive.
     return {
@@ -138,7 +142,8 @@ def _copy_in(dataset: Dataset) -> Task:
     }
 
 
-def _purge_files() -> Task:
+def purge_files() -> Task:
+    """What frees the storage that the execution's files take."""
     return {
         "id": "purge_files",
         "type": task_types.PURGE_FILES,
@@ -146,7 +151,8 @@ def _purge_files() -> Task:
     }
 
 
-def _schedule(dataset: Dataset) -> Task:
+def schedule(dataset: Dataset) -> Task:
+    """The trigger that runs a taxi's month."""
     return {
         "id": f"{dataset.taxi}_schedule",
         "type": task_types.SCHEDULE,

@@ -91,7 +91,7 @@ class KestraServerSide:
         return f"Kestra's side is {flow} on the server at {self.client.url}, downloads included on both sides."
 
     def __enter__(self) -> Self:
-        for text in flows.render(self.settings, self.target).values():
+        for text in flows.render(self.settings, self.target, flows.POSTGRES_BUILDERS).values():
             self.client.create_or_update(text)
         return self
 
@@ -100,7 +100,7 @@ class KestraServerSide:
     ) -> None:
         # A server that is gone cannot be tidied; what went wrong before is what a person must see.
         with suppress(KestraError) if error else nullcontext():
-            for flow in flows.build(self.settings, self.target):
+            for flow in flows.build(self.settings, self.target, flows.POSTGRES_BUILDERS):
                 self.client.delete_flow(self.target.namespace, flow["id"])
 
     def run_month(self, dataset: Dataset, month: Month) -> MonthRun:

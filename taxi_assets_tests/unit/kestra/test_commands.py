@@ -14,6 +14,17 @@ from taxi_assets_tests.fake_kestra import fake_kestra
 from taxi_assets_tests.kestra_server import PASSWORD, USER, Exchange, kestra_answering, recorded
 
 NAMES = ("04_postgres_taxi", "05_postgres_taxi_scheduled")
+ALL_NAMES = (
+    "04_postgres_taxi",
+    "05_postgres_taxi_scheduled",
+    "06_gcp_kv",
+    "07_gcp_setup",
+    "08_gcp_taxi",
+    "09_gcp_taxi_scheduled",
+    "07_gcp_setup_load",
+    "08_gcp_taxi_load",
+    "09_gcp_taxi_load_scheduled",
+)
 
 
 @pytest.fixture
@@ -25,7 +36,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_render_writes_the_folder_and_check_agrees(folder: Path) -> None:
     result = CliRunner().invoke(app, ["kestra", "render"])
     assert result.exit_code == 0
-    assert [Path(line).name for line in result.output.splitlines()] == [f"{name}.yaml" for name in NAMES]
+    assert [Path(line).name for line in result.output.splitlines()] == [f"{name}.yaml" for name in ALL_NAMES]
     check = CliRunner().invoke(app, ["kestra", "render", "--check"])
     assert check.exit_code == 0
     assert str(folder) in check.output
@@ -49,11 +60,11 @@ def test_deploy_creates_then_leaves_and_updates() -> None:
         again = CliRunner().invoke(app, ["kestra", "deploy", "--url", kestra.url])
         kestra.sources["zoomcamp", NAMES[1]] = "edited on the server"
         updated = CliRunner().invoke(app, ["kestra", "deploy", "--url", kestra.url])
-    assert first.output.splitlines() == [f"zoomcamp.{name}: created, revision 1" for name in NAMES]
-    assert again.output.splitlines() == [f"zoomcamp.{name}: unchanged, revision 1" for name in NAMES]
+    assert first.output.splitlines() == [f"zoomcamp.{name}: created, revision 1" for name in ALL_NAMES]
+    assert again.output.splitlines() == [f"zoomcamp.{name}: unchanged, revision 1" for name in ALL_NAMES]
+    changed = {NAMES[1]: "updated, revision 2"}
     assert updated.output.splitlines() == [
-        f"zoomcamp.{NAMES[0]}: unchanged, revision 1",
-        f"zoomcamp.{NAMES[1]}: updated, revision 2",
+        f"zoomcamp.{name}: {changed.get(name, 'unchanged, revision 1')}" for name in ALL_NAMES
     ]
 
 

@@ -80,7 +80,7 @@ def test_an_expression_without_value_is_an_error(template: str, reason: str) -> 
 @pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
 def test_flows_name_files_and_tables_as_the_datasets_do(dataset: Dataset) -> None:
     settings = Settings()
-    for name, text in flows.render(settings).items():
+    for name, text in flows.render(settings, builders=flows.POSTGRES_BUILDERS).items():
         variables = documents.load(text, name)["variables"]
         context = {
             "inputs": {"taxi": dataset.taxi, "year": "2020", "month": "04"},
