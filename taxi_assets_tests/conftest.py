@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from tempfile import TemporaryDirectory
 import hypothesis
 import psycopg
 import pytest
+from _pytest.terminal import TerminalReporter
 from psycopg import sql
 
 from taxi_assets.postgres.connection import Warehouse
@@ -27,6 +29,9 @@ for _name in [name for name in os.environ if name.startswith(("TAXI_", *_OTHERS)
 os.environ.pop("DAGSTER_HOME", None)
 
 MakeSettings = Callable[..., Settings]
+Rows = Counter[str]
+CountRows = Callable[[Rows, Rows], None]
+FAULTS, LOST, WRONG = "faults", "rows lost", "rows wrong"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,6 +46,34 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.register_profile("suite", common, max_examples=10, phases=list(hypothesis.Phase)[:3])
     hypothesis.settings.register_profile("torture", common, max_examples=500)
     hypothesis.settings.load_profile("torture" if torture else "suite")
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
+    if not config.getoption("--torture"):
+        return
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    called = [report for report in reports if getattr(report, "when", "") == "call"]
+    counts: Counter[str] = Counter()
+    for report in called:
+        counts.update(dict(report.user_properties) or {FAULTS: 1})
+    failed = sum(report.failed for report in called)
+    told = f"{counts[FAULTS]} faults tried in {len(called)} tests, {failed} tests failed, "
+    terminalreporter.write_line(f"{told}{counts[LOST]} rows lost, {counts[WRONG]} rows wrong")
+
+
+@pytest.fixture
+def count_rows(record_property: Callable[[str, object], None]) -> Iterator[CountRows]:
+    """Counts for the summary of `make torture`: how many rows are missing, and how many are there that should not."""
+    counts: Counter[str] = Counter({FAULTS: 0, LOST: 0, WRONG: 0})
+
+    def count(expected: Rows, found: Rows) -> None:
+        counts[FAULTS] += 1
+        counts[LOST] += (expected - found).total()
+        counts[WRONG] += (found - expected).total()
+
+    yield count
+    for name, number in counts.items():
+        record_property(name, number)
 
 
 @pytest.fixture

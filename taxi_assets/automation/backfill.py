@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from dagster import AssetKey, DagsterEventType, DagsterInstance, ExecuteInProcessResult, JobDefinition
 from dagster._core.events import JobFailureData, RunFailureReason
+from sqlalchemy.exc import SQLAlchemyError
 
 from taxi_assets.trips.datasets import Dataset
 from taxi_assets.trips.months import Month
@@ -53,9 +54,17 @@ def backfill(
     """
     for month in months:
         start = time.perf_counter()
-        result = job.execute_in_process(
-            partition_key=str(month), instance=instance, tags=dict(tags(month)), run_config=_QUIET, raise_on_error=False
-        )
+        try:
+            result = job.execute_in_process(
+                partition_key=str(month),
+                instance=instance,
+                tags=dict(tags(month)),
+                run_config=_QUIET,
+                raise_on_error=False,
+            )
+        except SQLAlchemyError as error:
+            yield MonthResult(dataset, month, "", time.perf_counter() - start, error=_storage_lost(error))
+            continue
         if _interrupted(result):
             raise KeyboardInterrupt
         asset = AssetKey(f"{dataset.taxi}_{trips}")
@@ -85,6 +94,11 @@ def _month_result(
         int(str(metadata[name].value)) for name in ("rows_read", "rows_inserted", "rows_matched")
     )
     return MonthResult(dataset, month, result.run_id, seconds, read, inserted, matched)
+
+
+def _storage_lost(error: SQLAlchemyError) -> str:
+    said = str(error).splitlines()[0]
+    return f"Dagster's own storage does not answer, {said}: check DAGSTER_HOME, then run the month again"
 
 
 def _reason(result: ExecuteInProcessResult) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
 
 from psycopg import Connection, sql
@@ -53,6 +54,13 @@ def contents(connection: Connection, table: str) -> Contents:
 def both(warehouse: Warehouse, dataset: Dataset) -> Both:
     with warehouse.connect() as connection:
         return Both(contents(connection, dataset.staging_table), contents(connection, dataset.table))
+
+
+def rows_of(warehouse: Warehouse, dataset: Dataset) -> Counter[str]:
+    """The rows of trips, each as text with how often it is there."""
+    with warehouse.connect() as connection:
+        query = sql.SQL("SELECT md5(t::text), count(*) FROM {} AS t GROUP BY 1").format(sql.Identifier(dataset.table))
+        return Counter(dict(connection.execute(query).fetchall()))
 
 
 def rows_by_file(warehouse: Warehouse, dataset: Dataset) -> dict[str, int]:

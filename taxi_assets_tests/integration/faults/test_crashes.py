@@ -23,10 +23,10 @@ from taxi_assets.settings import Settings
 from taxi_assets.trips.months import Month
 from taxi_assets.trips.quirks import HARD
 from taxi_assets.trips.source import Source
-from taxi_assets_tests.conftest import MakeSettings, running_server
+from taxi_assets_tests.conftest import CountRows, MakeSettings, running_server
 from taxi_assets_tests.integration.faults import worker
 from taxi_assets_tests.integration.faults.months import GREEN, Mirror, csv_of, load_month, packed
-from taxi_assets_tests.integration.faults.tables import both, leftovers
+from taxi_assets_tests.integration.faults.tables import both, leftovers, rows_of
 from taxi_assets_tests.integration.trips.conftest import left_in
 
 MARCH, APRIL = Month(2020, 3), Month(2020, 4)
@@ -55,6 +55,7 @@ class Crash:
         assert "error" not in worker.result(process)
         self.seconds = time.monotonic() - started
         self.whole = both(warehouse, GREEN)
+        self.rows = rows_of(warehouse, GREEN)
         self.take_out()
         self.without = both(warehouse, GREEN)
 
@@ -76,7 +77,7 @@ def _published(mirror: Mirror) -> None:
         mirror.publish(GREEN, month, packed(csv_of(GREEN, month, ROWS, 0, HARD)))
 
 
-def test_killed_load(settings: Settings, warehouse: Warehouse, moments: list[float]) -> None:
+def test_killed_load(settings: Settings, warehouse: Warehouse, moments: list[float], count_rows: CountRows) -> None:
     crash = Crash(settings, warehouse)
     for share in moments:
         process = crash.start()
@@ -86,6 +87,7 @@ def test_killed_load(settings: Settings, warehouse: Warehouse, moments: list[flo
         found = both(warehouse, GREEN)
         assert found in (crash.without, crash.whole)
         load_month(settings, GREEN, APRIL)
+        count_rows(crash.rows, rows_of(warehouse, GREEN))
         assert both(warehouse, GREEN) == crash.whole
         assert leftovers(warehouse) == []
         assert left_in(settings.data_dir / "raw" / "green") == [
@@ -107,7 +109,7 @@ def crash_server(server: EmbeddedServer) -> None:
 
 
 def test_crashed_server(
-    own_server: EmbeddedServer, make_settings: MakeSettings, mirror: Mirror, moments: list[float]
+    own_server: EmbeddedServer, make_settings: MakeSettings, mirror: Mirror, moments: list[float], count_rows: CountRows
 ) -> None:
     """UNLOGGED staging may be empty after a crash; trips never."""
     warehouse = Warehouse(own_server.start())
@@ -124,6 +126,7 @@ def test_crashed_server(
         assert found.trips in (crash.without.trips, crash.whole.trips)
         assert found.staging in (crash.without.staging, crash.whole.staging) or found.staging.rows == 0
         load_month(settings, GREEN, APRIL)
+        count_rows(crash.rows, rows_of(warehouse, GREEN))
         assert both(warehouse, GREEN) == crash.whole
         assert leftovers(warehouse) == []
         crash.take_out()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dagster import DagsterInstance, ExecuteInProcessResult
 
+from taxi_assets.automation.backfill import backfill
+from taxi_assets.automation.instance import dagster_home
 from taxi_assets.definitions import build_defs
 from taxi_assets.postgres.connection import Warehouse
 from taxi_assets.postgres.server import EmbeddedServer
 from taxi_assets.settings import Settings
 from taxi_assets_tests.conftest import MakeSettings
 from taxi_assets_tests.integration.faults.bad_files import CASES, GOOD, ROWS
-from taxi_assets_tests.integration.faults.months import APRIL, YELLOW, Mirror, packed
+from taxi_assets_tests.integration.faults.months import APRIL, YELLOW, Mirror, csv_of, packed
 from taxi_assets_tests.integration.faults.proxy import proxied
 from taxi_assets_tests.integration.faults.tables import both, rows_by_file
 from taxi_assets_tests.integration.faults.test_outages import elsewhere
@@ -91,3 +93,25 @@ def test_wrong_password_is_not_tried_again(
         tries = proxy.connections
     assert "check the user and password in TAXI_POSTGRES_URL" in said(result)
     assert tries == 1
+
+
+def test_storage_of_dagster_gone_and_back_in_a_backfill(settings: Settings, mirror: Mirror) -> None:
+    """The month in between fails in one line, the others load, and it loads when it is run again."""
+    months = [APRIL, APRIL.next, APRIL.next.next]
+    for month in months:
+        mirror.publish(YELLOW, month, packed(csv_of(YELLOW, month, 100)))
+    job = build_defs(settings).resolve_job_def("yellow_postgres_taxi")
+    history = dagster_home(settings) / "history"
+    away = history.with_name("away")
+    with DagsterInstance.from_config(str(history.parent)) as instance:
+        results = backfill(job, YELLOW, months, instance)
+        assert next(results).succeeded
+        history.rename(away)
+        failed = next(results)
+        away.rename(history)
+        assert next(results).succeeded
+        assert str(failed.error).startswith("Dagster's own storage does not answer, ")
+        assert str(failed.error).isprintable()
+        assert [result.succeeded for result in backfill(job, YELLOW, months, instance)] == [True] * 3
+    found = rows_by_file(Warehouse.from_settings(settings), YELLOW)
+    assert found == {YELLOW.file_name(month): 100 for month in months}
