@@ -39,6 +39,10 @@ def test_bad_value_is_one_line(monkeypatch: pytest.MonkeyPatch, name: str, value
     assert "\n" not in str(error.value)
 
 
+def test_relative_folder_is_one_of_the_working_directory() -> None:
+    assert Settings(data_dir=Path("data")).data_dir == Path.cwd() / "data"
+
+
 def test_password_is_not_shown() -> None:
     settings = Settings(postgres_url="postgresql://me:s3cret@host/db")
     assert "s3cret" not in repr(settings)

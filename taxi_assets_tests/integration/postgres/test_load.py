@@ -16,6 +16,7 @@ from taxi_assets.postgres.connection import Warehouse
 from taxi_assets.postgres.digest import digest
 from taxi_assets.postgres.load import Load, Loader
 from taxi_assets.postgres.records import loaded_files
+from taxi_assets.postgres.tables import column_definitions
 from taxi_assets.settings import Settings
 from taxi_assets.trips.datasets import DATASETS
 from taxi_assets.trips.months import Month
@@ -144,6 +145,30 @@ def test_generated_months_make_way_for_real_ones(
     raw = Source.from_settings(generated).fetch(GREEN, APRIL)
     Loader(warehouse, generated).load(GREEN, APRIL, raw)
     assert load(APRIL).total_rows == 500
+
+
+def test_generated_months_never_join_real_ones(
+    make_settings: MakeSettings, load: LoadMonth, warehouse: Warehouse
+) -> None:
+    load(APRIL)
+    before = contents(warehouse)
+    settings = make_settings()
+    publish(settings.generated_dir, APRIL, seed=3)
+    generated = make_settings(source_url=settings.generated_dir.as_uri())
+    raw = Source.from_settings(generated).fetch(GREEN, APRIL)
+    with pytest.raises(WarehouseError, match=r"holds real trips of green_tripdata_2020-04.csv"):
+        Loader(warehouse, generated).load(GREEN, APRIL, raw)
+    assert contents(warehouse) == before
+
+
+def test_replace_in_a_plain_staging_table(load: LoadMonth, warehouse: Warehouse, mirror: Path) -> None:
+    with warehouse.connect() as connection:
+        columns = column_definitions(GREEN).as_string(connection)
+        connection.execute(f"CREATE TABLE public.green_tripdata_staging ({columns})".encode())
+    load(APRIL)
+    publish(mirror, APRIL, rows=300, seed=7)
+    load(APRIL, replace=True)
+    assert [rows for rows, _ in contents(warehouse)] == [300, 300]
 
 
 def test_views_and_grants_on_staging_survive(load: LoadMonth, warehouse: Warehouse) -> None:
