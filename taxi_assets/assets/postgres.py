@@ -119,8 +119,6 @@ def _specs(dataset: Dataset) -> list[AssetSpec]:
     ]
 
 
-
-
 class _MonthRun:
     """One month's work inside a run, and the events that tell of it."""
 
