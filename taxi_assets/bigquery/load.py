@@ -103,7 +103,9 @@ class MonthLoad:
         """The external table over the uploaded file."""
         uri = f"gs://{self.clients.target.need_bucket()}/{file.name}"
         sql = statements.external_table(file.columns, quoted(self.tables.external), uri)
-        return self._run("external", f"reading {uri}", sql)
+        figures = self._run("external", f"reading {uri}", sql)
+        self._expire(self.tables.external)
+        return figures
 
     def load_staging(self, file: CsvFacts) -> JobFigures:
         """The staging table, by a load job that is given the file itself and guesses the types."""
@@ -192,7 +194,7 @@ class MonthLoad:
         if rows != self.load.rows_read:
             raise FileError(
                 f"{self.load.filename}: {self.tables.month} holds {rows} rows, the file {self.load.rows_read}; "
-                "run the month again, which sends the file anew"
+                "look for quotes with line ends between them in the file, which BigQuery cuts differently"
             )
         if self.load.rows_outside_month > self.settings.max_outside_share * rows:
             raise FileError(
@@ -216,7 +218,7 @@ class MonthLoad:
         return f"\nOPTIONS (expiration_timestamp = TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL {days} DAY))"
 
     def _expire(self, name: str) -> None:
-        """A load job cannot say when its table goes."""
+        """Let a table go when the setting says so; neither an external table nor a load job takes that option."""
         from datetime import UTC, datetime, timedelta
 
         days = self.settings.bigquery_expire_days
