@@ -29,6 +29,18 @@ for _name in [name for name in os.environ if name.startswith(("TAXI_", *_OTHERS)
 os.environ.pop("DAGSTER_HOME", None)
 
 MakeSettings = Callable[..., Settings]
+
+
+@pytest.fixture(autouse=True)
+def _own_environment() -> Iterator[None]:
+    """What a test leaves in the environment, as opening a Dagster instance does, must not reach the next one."""
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
+
+
 Rows = Counter[str]
 CountRows = Callable[[Rows, Rows], None]
 FAULTS, LOST, WRONG = "faults", "rows lost", "rows wrong"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 from playwright.sync_api import Page, expect
 
@@ -27,7 +28,7 @@ def test_daemons_run(page: Page) -> None:
 
 
 def test_graph_shows_groups_kinds_and_how_full_each_asset_is(page: Page, picture: Picture) -> None:
-    page.goto("/asset-groups")
+    page.goto(f"/asset-groups?asset-selection={quote('group:postgres or group:source')}")
     expect(page.get_by_text("postgres", exact=True).first).to_be_visible()
     page.get_by_text("Hide navigation").click()
     page.locator("button:near(input[placeholder='Jump to…'])").first.click()

@@ -5,12 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from dagster import AssetKey, BackfillPolicy
+from dagster import AssetKey, BackfillPolicy, Definitions
 
 from taxi_assets.definitions import build_defs
 from taxi_assets.settings import Settings
 
 DEFS = build_defs(Settings())
+
+
+def test_definitions_are_loadable() -> None:
+    Definitions.validate_loadable(DEFS)
 
 
 def test_asset_graph() -> None:

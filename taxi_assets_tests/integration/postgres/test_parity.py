@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -19,6 +20,7 @@ from taxi_assets.postgres.load import Loader
 from taxi_assets.settings import Settings
 from taxi_assets.trips.datasets import DATASETS, Dataset
 from taxi_assets.trips.months import Month
+from taxi_assets.trips.origin_folder import folder_of
 from taxi_assets.trips.quirks import HARD
 from taxi_assets.trips.sample import write_mirror
 from taxi_assets.trips.source import Source
@@ -48,7 +50,7 @@ def test_every_step_of_the_recorded_loads(make_settings: MakeSettings, warehouse
 def flow_loads(settings: Settings, dataset: Dataset, month: Month, url: str) -> None:
     """Load a month by the flow's own statements."""
     inputs = {"taxi": dataset.taxi, "year": str(month)[:4], "month": str(month)[5:]}
-    file = settings.generated_dir / dataset.taxi / f"{dataset.file_name(month)}.gz"
+    file = folder_of(settings.source_url) / dataset.taxi / f"{dataset.file_name(month)}.gz"
     replay(postgres_flows.manual(settings, Target()), inputs, url, file)
 
 
@@ -62,11 +64,10 @@ REGULAR = replace(HARD, null_pickups=0, null_dropoffs=0, swapped_nulls=0)
 
 
 @pytest.fixture(params=[HARD, REGULAR], ids=["null times", "all times"])
-def hard_months(make_settings: MakeSettings, request: pytest.FixtureRequest) -> Settings:
-    """Generated months with everything that is hard about trips."""
-    settings = make_settings()
-    write_mirror(settings.generated_dir, sorted(set(MONTHS)), 3000, quirks=request.param)
-    return make_settings(source_url=settings.generated_dir.as_uri(), max_outside_share=1)
+def hard_months(make_settings: MakeSettings, request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    """A source of months with everything that is hard about trips."""
+    write_mirror(tmp_path / "mirror", sorted(set(MONTHS)), 3000, quirks=request.param)
+    return make_settings(source_url=(tmp_path / "mirror").as_uri(), max_outside_share=1)
 
 
 @pytest.fixture
