@@ -42,6 +42,12 @@ _OF_FLOW = frozenset(
 _FALSE = frozenset({"", "false", "0", "-0"})
 """What Kestra's If takes for no."""
 _ARCHIVE = re.compile(r"[^\s\"'/]+\.csv\.gz")
+_COMMANDS = re.compile(
+    r"wget -qO (\S+\.csv)\.gz \S+\.csv\.gz( \|\| \{ echo \"[^\"]*\" >&2; exit 1; \})?"
+    r"|gunzip \S+\.csv\.gz"
+    r"|wget -qO- \S+\.csv\.gz \| gunzip > \S+\.csv"
+)
+"""The shell commands in whose place the replay unpacks the given file."""
 _BLOCK = 1 << 20
 
 
@@ -129,8 +135,10 @@ class Replay:
 
     def _extract(self, task: Task, folder: Path) -> None:
         """Unpack the given file where the commands would download and unpack it."""
-        commands = "\n".join(pebble.render(command, self.context) for command in task["commands"])
-        archives = {match[0] for match in _ARCHIVE.finditer(commands)}
+        commands = [" ".join(pebble.render(command, self.context).split()) for command in task["commands"]]
+        if unknown := [command for command in commands if not _COMMANDS.fullmatch(command)]:
+            raise KestraError(f"{task['id']}: the replay does not know the command {unknown[0]!r}")
+        archives = {match[0] for match in _ARCHIVE.finditer("\n".join(commands))}
         if archives != {self.file.name}:
             raise KestraError(
                 f"{task['id']}: the flow downloads {' and '.join(sorted(archives)) or 'no .csv.gz'}, "

@@ -14,12 +14,12 @@ from types import TracebackType
 from typing import Self
 
 from taxi_assets.errors import KestraError
-from taxi_assets.kestra import flows, postgres_flows
+from taxi_assets.kestra import documents, flows, postgres_flows
 from taxi_assets.kestra.client import KestraClient
 from taxi_assets.kestra.compare import LABELS, MonthRun
 from taxi_assets.kestra.postgres_flows import MANUAL_FLOW, SCHEDULED_FLOW
 from taxi_assets.kestra.replay import Replay
-from taxi_assets.kestra.server import Execution
+from taxi_assets.kestra.server import Execution, LogLine
 from taxi_assets.kestra.target import Target
 from taxi_assets.postgres.connection import Warehouse
 from taxi_assets.settings import Settings
@@ -61,11 +61,13 @@ class ReplaySide:
         return {month: self.run_month(dataset, month) for month in months}
 
     def _prepare(self, dataset: Dataset, month: Month) -> Replay:
+        """Read the flow from the YAML that a Kestra server would be given."""
         file, url = self.file_of(dataset, month), self.warehouse.url
+        builder = postgres_flows.scheduled if self.backfilling else postgres_flows.manual
+        ((name, text),) = flows.render(self.settings, Target(), (builder,)).items()
+        flow = documents.load(text, name)
         if self.backfilling:
-            flow = postgres_flows.scheduled(self.settings, Target())
             return Replay.prepare(flow, {"taxi": dataset.taxi}, url, file, _tick(dataset, month))
-        flow = postgres_flows.manual(self.settings, Target())
         return Replay.prepare(flow, _inputs(dataset, month), url, file)
 
 
@@ -152,8 +154,8 @@ class KestraServerSide:
         if execution.state == "SUCCESS":
             return MonthRun(execution.seconds or 0.0, labels)
         tasks = " and ".join(execution.failed_tasks) or "no task"
-        logged = [" ".join(line.message.split()) for line in self.client.error_logs(execution.id)]
-        said = f"{execution.state} at {tasks}: {logged[-1] if logged else 'nothing logged'} (execution {execution.id})"
+        reason = _reason(self.client.error_logs(execution.id), execution.failed_tasks)
+        said = f"{execution.state} at {tasks}: {reason} (execution {execution.id})"
         return MonthRun(execution.seconds or 0.0, labels, said)
 
     def _tell_tasks(self, dataset: Dataset, month: Month) -> Callable[[Execution], None]:
@@ -177,3 +179,10 @@ def _tick(dataset: Dataset, month: Month) -> datetime:
     """When the dataset's cron fires in a month: minute, hour and day are fixed numbers in it."""
     minute, hour, day = (int(part) for part in dataset.cron.split()[:3])
     return datetime(month.year, month.month, day, hour, minute, tzinfo=UTC)
+
+
+def _reason(logs: Sequence[LogLine], failed_tasks: Sequence[str]) -> str:
+    """What the failing tasks logged, without the lines that only say that a command or task failed."""
+    lines = list(dict.fromkeys(" ".join(log.message.split()) for log in logs if log.task_id in failed_tasks))
+    telling = [line for line in lines if line and not line.startswith(("io.kestra.", "Command failed with exit code"))]
+    return " / ".join(telling or lines) or "nothing logged"

@@ -17,6 +17,9 @@ Answer = TypeVar("Answer")
 _LOGIN = "set KESTRA_USER and KESTRA_PASSWORD, or give the options for user and password"
 
 
+_FORM = "write it as http://localhost:8080"
+
+
 class Transport:
     """Sends requests below `{url}/api/v1/{tenant}`. The password stays inside the HTTP client."""
 
@@ -25,10 +28,10 @@ class Transport:
 
         try:
             given = httpx.URL(url)
-        except httpx.InvalidURL as error:
-            raise KestraError(f"{url!r} is not a URL of a Kestra server: {error}") from None
+        except httpx.InvalidURL:  # its own words may hold a piece of the password
+            raise KestraError(f"{_without_login(url)!r} is not a URL of a Kestra server: {_FORM}") from None
         if given.scheme not in {"http", "https"} or not given.host:
-            raise KestraError(f"{_shown(given)!r} is not a URL of a Kestra server: write it as http://localhost:8080")
+            raise KestraError(f"{_without_login(url)!r} is not a URL of a Kestra server: {_FORM}")
         self.url = _shown(given)
         self.timeout = timeout
         user, password = user or given.username or None, password or given.password or None
@@ -101,6 +104,12 @@ class Transport:
         if response.status_code in {401, 403}:
             said = f"user or password refused ({response.status_code}): {_LOGIN}"
         return KestraError(f"{doing}: Kestra at {self.url}: {said}")
+
+
+def _without_login(text: str) -> str:
+    """Text that may not even be a URL, without what stands before its last `@`."""
+    scheme, separator, _ = text.partition("://")
+    return text if "@" not in text else f"{scheme + separator if separator else ''}{text.rpartition('@')[2]}"
 
 
 def _shown(url: httpx.URL) -> str:

@@ -5,14 +5,14 @@ import gzip
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 import pytest
 from psycopg import sql
 
 from taxi_assets.errors import KestraError
-from taxi_assets.kestra import postgres_flows
+from taxi_assets.kestra import documents, flows
 from taxi_assets.kestra.replay import Replay, replay
 from taxi_assets.kestra.target import Target
 from taxi_assets.postgres.connection import Warehouse
@@ -23,8 +23,11 @@ from taxi_assets_tests.shared import kestra_truth, shared_path
 
 NewDatabase = Callable[[], str]
 SETTINGS = Settings()
-MANUAL: Any = postgres_flows.manual(SETTINGS, Target())
-SCHEDULED: Any = postgres_flows.scheduled(SETTINGS, Target())
+MANUAL, SCHEDULED = (
+    cast("Any", documents.load(text, name))
+    for name, text in flows.render(SETTINGS, Target(), flows.POSTGRES_BUILDERS).items()
+)
+"""As a Kestra server would read them from the YAML."""
 
 
 def inputs(taxi: str, month: str) -> dict[str, str]:
@@ -143,3 +146,13 @@ def test_sql_is_executed_as_it_stands_in_the_flow(new_database: NewDatabase, gre
     url = new_database()
     replay(flow, inputs("green", "2020-04"), url, green_file)
     assert (count(url, "green_tripdata_staging"), count(url, "green_tripdata")) == (2, 1)
+
+
+def test_a_shell_command_of_another_kind_is_refused_by_name(warehouse: Warehouse, tmp_path: Path) -> None:
+    flow = copy.deepcopy(MANUAL)
+    extract = next(task for task in flow["tasks"] if task["id"] == "extract")
+    extract["commands"].append("sed -i s/1/2/ *.csv")
+    file = tmp_path / "green_tripdata_2020-04.csv.gz"
+    file.write_bytes(gzip.compress(b""))
+    with pytest.raises(KestraError, match=r"extract: the replay does not know the command 'sed -i s/1/2/ \*.csv'"):
+        replay(flow, inputs("green", "2020-04"), warehouse.url, file)
