@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-import psycopg
-from psycopg import Connection, sql
+from psycopg import Connection, errors, sql
 from psycopg.types.string import TextLoader
 
 from taxi_assets.errors import FileError, WarehouseError
 from taxi_assets.postgres.connection import Warehouse, statement, told_plainly
 from taxi_assets.postgres.locks import lock_table
-from taxi_assets.postgres.matching import PickupRanges, pickup_ranges
+from taxi_assets.postgres.matching import PickupRanges, pickup_ranges, summarize
 from taxi_assets.postgres.merge import merge
 from taxi_assets.postgres.records import LoadRecord, forget_record, loaded_from, write_record
 from taxi_assets.postgres.staging import publish_staging
@@ -53,7 +52,7 @@ class Load:
     preview: list[tuple[Any, ...]] = field(default_factory=list)
     header: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
-    """By phase: copy, match, lock, merge, staging, commit, index."""
+    """By phase: copy, index (a part of copy, beside it), match, lock, merge, staging, commit."""
 
     @property
     def rows_matched(self) -> int:
@@ -100,7 +99,7 @@ class Loader:
             tables = prepare(connections[0], dataset)
             work = stack.enter_context(work_table(connections[0], tables, month))
             with load.timed("copy"):
-                fill(connections, work, file, progress)
+                fill(connections, work, file, progress, first=lambda connection: _summarize(connection, tables, load))
             load.rows_read, load.csv_bytes = work.rows, file.size
             with told_plainly(f"merging {load.filename}", tables.write_grant(connections[0].info.user)):
                 ranges = self._look_at(connections[0], tables, work, month, load)
@@ -108,7 +107,8 @@ class Loader:
                 with ThreadPoolExecutor(1) as pool, connections[0].transaction():
                     self._publish(pool, connections, tables, work, ranges, load, replace=replace)
                     write_record(connections[0], _record(dataset, month, raw, load, run_id))
-            _tidy(connections[0], tables, load)
+                    done = time.perf_counter()
+                load.seconds["commit"] = time.perf_counter() - done
         return load
 
     def remove(self, dataset: Dataset, month: Month) -> int:
@@ -187,15 +187,17 @@ class Loader:
     ) -> None:
         """Merge and publish inside the open transaction of the first connection."""
         connection = connections[0]
-        # The INSERT keeps one core busy; a second connection, where there is one, reads the month on another.
-        stats = pool.submit(_stats, connections[-1], work)
         with load.timed("lock"):
             lock_table(connection, tables.trips, "SHARE ROW EXCLUSIVE", self.settings.lock_timeout)
+        # The INSERT keeps one core busy; a second connection, where there is one, reads and counts on another.
+        reading = pool.submit(_read, connections[-1], tables, work, load)
+        if connections[-1] is connection:
+            wait([reading])
         with load.timed("merge"):
-            if replace:
-                delete_file(connection, tables.trips, work.filename)
+            removed = delete_file(connection, tables.trips, work.filename) if replace else 0
             load.rows_inserted = merge(connection, tables, work.identifier, work.rows, ranges)
-        load.rows_without_vendor, load.repeated_ids, load.preview = stats.result()
+        if (before := reading.result()) is not None:
+            load.total_rows = before - removed + load.rows_inserted
         with (
             load.timed("staging"),
             told_plainly(f"publishing {work.filename}", tables.staging_grant(connection.info.user)),
@@ -219,14 +221,26 @@ def delete_file(connection: Connection, table: sql.Identifier, filename: str) ->
     ).rowcount
 
 
-def _stats(connection: Connection, work: WorkTable) -> tuple[int, int, list[tuple[Any, ...]]]:
-    """Rows without VendorID, repeats of ids inside the file, and the first rows."""
+def _summarize(connection: Connection, tables: TripTables, load: Load) -> None:
+    with load.timed("index"):
+        summarize(connection, tables)
+
+
+def _read(connection: Connection, tables: TripTables, work: WorkTable, load: Load) -> int | None:
+    """What the checks and people want to see of the month; return how many rows trips has, None when it is locked."""
     row = connection.execute(statement("stats.sql", rows=work.identifier)).fetchone()
+    without_vendor, different_ids = row or (0, 0)
+    load.rows_without_vendor, load.repeated_ids = without_vendor, work.rows - different_ids
     cursor = connection.cursor()
     cursor.adapters.register_loader("timestamp", TextLoader)  # Python has no year 10000 and no infinity
-    preview = cursor.execute(sql.SQL("SELECT * FROM {} LIMIT 5").format(work.identifier)).fetchall()
-    without_vendor, repeated = row or (0, 0)
-    return without_vendor, repeated, preview
+    load.preview = cursor.execute(sql.SQL("SELECT * FROM {} LIMIT 5").format(work.identifier)).fetchall()
+    query = statement("total_rows.sql", trips=sql.Literal(tables.trips.as_string(connection)), table=tables.trips)
+    # A session that waits to take the table for itself lets no other one in, and waits for the load to end.
+    with suppress(errors.LockNotAvailable), connection.transaction():
+        connection.execute("SET LOCAL lock_timeout = '1s'")
+        total, load.total_is_estimate = connection.execute(query).fetchone() or (0, False)
+        return int(total)
+    return None
 
 
 def _record(dataset: Dataset, month: Month, raw: RawFile, load: Load, run_id: str) -> LoadRecord:
@@ -256,17 +270,3 @@ def holds_file(connection: Connection, table: sql.Identifier, filename: str) -> 
     """Whether a table holds any row of a file."""
     query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE filename = {})").format(table, sql.Literal(filename))
     return connection.execute(query).fetchone() == (True,)
-
-
-def _tidy(connection: Connection, tables: TripTables, load: Load) -> None:
-    """After the commit: bring the new rows into the index, so that the next month finds its way, and count.
-
-    The month is in, so nothing that happens here may fail it: what could not be done is left for the next load.
-    """
-    with load.timed("index"), suppress(psycopg.Error):
-        connection.execute("SET lock_timeout = '1s'")
-        if tables.owned:  # VACUUM does the same, so when it is at the table there is nothing to wait for
-            connection.execute("SELECT brin_summarize_new_values(%s::regclass)", [tables.index.as_string(connection)])
-    with load.timed("index"), suppress(psycopg.Error):
-        query = statement("total_rows.sql", trips=sql.Literal(tables.trips.as_string(connection)), table=tables.trips)
-        load.total_rows, load.total_is_estimate = connection.execute(query).fetchone() or (None, False)

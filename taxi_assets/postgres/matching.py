@@ -9,9 +9,10 @@ is matched against the whole table.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
-from psycopg import Connection, sql
+from psycopg import Connection, errors, sql
 
 from taxi_assets.postgres.connection import statement
 from taxi_assets.postgres.tables import TripTables
@@ -38,11 +39,36 @@ class PickupRanges:
         if self.irregular or len(self.strays) > _MOST_RANGES:
             return sql.SQL("TRUE")
         pickup = sql.SQL("t.{}").format(tables.pickup)
-        start, end = sql.Literal(self.month.start), sql.Literal(self.month.next.start)
-        parts: list[sql.Composable] = [sql.SQL("({0} >= {1} AND {0} < {2})").format(pickup, start, end)]
+        parts: list[sql.Composable] = [self._in_month(pickup)]
         for first, last in self.strays:
             parts.append(sql.SQL("({} BETWEEN {} AND {})").format(pickup, sql.Literal(first), sql.Literal(last)))
         return sql.SQL(" OR ").join([*parts, _odd_time(pickup, sql.SQL("t.{}").format(tables.dropoff))])
+
+    def parts(self, tables: TripTables) -> list[sql.Composable]:
+        """Conditions on the month's rows `s` that divide them into those to insert first and those to insert last.
+
+        The strays go last: side by side they widen one range of the BRIN index, strewn among the others hundreds. Rows
+        of two parts never have the same id, so what the first part inserted cannot match the second.
+        """
+        if self.irregular or not self.strays:
+            return [sql.SQL("TRUE")]
+        inside = self._in_month(sql.SQL("s.{}").format(tables.pickup))
+        return [inside, sql.SQL("NOT {}").format(inside)]
+
+    def _in_month(self, pickup: sql.Composable) -> sql.Composed:
+        start, end = sql.Literal(self.month.start), sql.Literal(self.month.next.start)
+        return sql.SQL("({0} >= {1} AND {0} < {2})").format(pickup, start, end)
+
+
+def summarize(connection: Connection, tables: TripTables) -> None:
+    """Bring rows that came since the last load into the BRIN index, so that those of other months need not be read.
+
+    VACUUM does the same, and so does a load beside this one: when one of them is at the table there is nothing to do.
+    """
+    if tables.owned:
+        with suppress(errors.LockNotAvailable), connection.transaction():
+            connection.execute("SET LOCAL lock_timeout = '100ms'")
+            connection.execute("SELECT brin_summarize_new_values(%s::regclass)", [tables.index.as_string(connection)])
 
 
 def pickup_ranges(connection: Connection, tables: TripTables, rows: sql.Identifier, month: Month) -> PickupRanges:

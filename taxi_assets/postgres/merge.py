@@ -26,11 +26,15 @@ def merge(connection: Connection, tables: TripTables, rows: sql.Identifier, coun
     matched = count_matched(connection, tables, rows, ranges)
     if matched == count:
         return 0
-    parts = {"table": tables.trips, "rows": rows, "columns": tables.columns}
+    into = {"table": tables.trips, "rows": rows, "columns": tables.columns}
     if matched == 0:
-        return connection.execute(statement("insert_all.sql", **parts)).rowcount
-    unmatched = statement("insert_unmatched.sql", candidates=ranges.candidates(tables), **parts)
-    return connection.execute(unmatched).rowcount
+        inserts = [statement("insert_all.sql", part=part, **into) for part in ranges.parts(tables)]
+    else:
+        candidates = ranges.candidates(tables)
+        inserts = [
+            statement("insert_unmatched.sql", part=part, candidates=candidates, **into) for part in ranges.parts(tables)
+        ]
+    return sum(connection.execute(insert).rowcount for insert in inserts)
 
 
 def _steer_planner(connection: Connection) -> None:

@@ -26,7 +26,7 @@ def publish_staging(connection: Connection, tables: TripTables, work: WorkTable,
         _drop_month_partitions(connection, tables)
     if not tables.staging_partitioned or (kept and _others_hold(connection, tables, work.filename)):
         parts = {"table": tables.staging_others, "rows": work.identifier, "columns": tables.columns}
-        connection.execute(statement("insert_all.sql", **parts))
+        connection.execute(statement("insert_all.sql", part=sql.SQL("TRUE"), **parts))
         return kept
     connection.execute(
         statement("attach.sql", staging=tables.staging, work=work.identifier, filename=sql.Literal(work.filename))

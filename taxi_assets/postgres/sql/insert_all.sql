@@ -1,1 +1,1 @@
-INSERT INTO {table} ({columns}) SELECT {columns} FROM {rows}
+INSERT INTO {table} ({columns}) SELECT {columns} FROM {rows} AS s WHERE {part}

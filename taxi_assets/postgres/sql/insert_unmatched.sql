@@ -2,4 +2,5 @@
 INSERT INTO {table} ({columns})
 SELECT {columns}
 FROM {rows} AS s
-WHERE NOT EXISTS (SELECT FROM {table} AS t WHERE t.unique_row_id = s.unique_row_id AND ({candidates}))
+WHERE {part}
+    AND NOT EXISTS (SELECT FROM {table} AS t WHERE t.unique_row_id = s.unique_row_id AND ({candidates}))
