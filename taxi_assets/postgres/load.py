@@ -45,7 +45,7 @@ class Load:
     staging_kept: int = 0
     """Rows of another, unfinished load that were left beside the month in staging."""
     staging_rows: int = 0
-    """Rows of the file in staging afterwards, counted there."""
+    """Rows of the file in staging afterwards, counted in the table."""
     total_rows: int | None = None
     """Rows in trips afterwards; None when another session kept them from being counted."""
     total_is_estimate: bool = False
@@ -205,8 +205,9 @@ class Loader:
             lock_table(connection, tables.staging, "ACCESS EXCLUSIVE", self.settings.lock_timeout)
             if replace:
                 delete_file(connection, tables.staging_others, work.filename)
-            load.staging_kept = publish_staging(connection, tables, work, ranges.month)
-            load.staging_rows = count_file(connection, tables.staging, work.filename)
+            load.staging_kept, attached = publish_staging(connection, tables, work, ranges.month)
+            if not attached:
+                load.staging_rows = count_file(connection, tables.staging, work.filename)
         if load.staging_rows != load.rows_read:
             raise WarehouseError(
                 f"public.{tables.dataset.staging_table} would hold {load.staging_rows} rows of {work.filename}, which "
@@ -229,8 +230,8 @@ def _summarize(connection: Connection, tables: TripTables, load: Load) -> None:
 def _read(connection: Connection, tables: TripTables, work: WorkTable, load: Load) -> int | None:
     """What the checks and people want to see of the month; return how many rows trips has, None when it is locked."""
     row = connection.execute(statement("stats.sql", rows=work.identifier)).fetchone()
-    without_vendor, different_ids = row or (0, 0)
-    load.rows_without_vendor, load.repeated_ids = without_vendor, work.rows - different_ids
+    load.staging_rows, load.rows_without_vendor, different_ids = row or (0, 0, 0)
+    load.repeated_ids = load.staging_rows - different_ids
     cursor = connection.cursor()
     cursor.adapters.register_loader("timestamp", TextLoader)  # Python has no year 10000 and no infinity
     load.preview = cursor.execute(sql.SQL("SELECT * FROM {} LIMIT 5").format(work.identifier)).fetchall()

@@ -7,6 +7,8 @@ them. All other rows that staging held are in trips already and go.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from psycopg import Connection, sql
 
 from taxi_assets.postgres.connection import statement
@@ -16,22 +18,28 @@ from taxi_assets.postgres.work import WorkTable
 from taxi_assets.trips.months import Month
 
 
-def publish_staging(connection: Connection, tables: TripTables, work: WorkTable, month: Month) -> int:
-    """Make the month staging's content; the caller holds an exclusive lock on staging and has merged the month.
+class Published(NamedTuple):
+    """How a month became staging's content."""
 
-    Returns how many rows of somebody else's unfinished load were kept beside it, nearly always 0.
-    """
+    kept: int
+    """Rows of somebody else's unfinished load that stayed beside it, nearly always 0."""
+    attached: bool
+    """The work table itself is a part of staging now; else its rows were copied."""
+
+
+def publish_staging(connection: Connection, tables: TripTables, work: WorkTable, month: Month) -> Published:
+    """Make the month staging's content; the caller holds an exclusive lock on staging and has merged the month."""
     kept = _clear_others(connection, tables, month)
     if tables.staging_partitioned:
         _drop_month_partitions(connection, tables)
     if not tables.staging_partitioned or (kept and _others_hold(connection, tables, work.filename)):
         parts = {"table": tables.staging_others, "rows": work.identifier, "columns": tables.columns}
         connection.execute(statement("insert_all.sql", part=sql.SQL("TRUE"), **parts))
-        return kept
+        return Published(kept, attached=False)
     connection.execute(
         statement("attach.sql", staging=tables.staging, work=work.identifier, filename=sql.Literal(work.filename))
     )
-    return kept
+    return Published(kept, attached=True)
 
 
 def _clear_others(connection: Connection, tables: TripTables, month: Month) -> int:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import LiteralString
 
 from psycopg import Connection, sql
 from psycopg.rows import DictRow, dict_row
 
 from taxi_assets.errors import WarehouseError
 from taxi_assets.postgres.connection import statement, told_plainly
-from taxi_assets.trips.datasets import Dataset
+from taxi_assets.trips.datasets import Column, Dataset
 
 SCHEMA = "taxi_assets"
 
@@ -65,14 +67,18 @@ class TripTables:
     @property
     def columns(self) -> sql.Composed:
         """The names of all columns, in table order."""
-        return sql.SQL(", ").join(sql.Identifier(column.sql_name) for column in self.dataset.table_columns)
+        return listed("{name}", self.dataset.table_columns)
 
 
 def column_definitions(dataset: Dataset) -> sql.Composed:
     """The columns of both tables with their types, for CREATE TABLE."""
-    return sql.SQL(", ").join(
-        sql.SQL("{} {}").format(sql.Identifier(column.sql_name), sql.SQL(column.postgres))
-        for column in dataset.table_columns
+    return listed("{name} {type}", dataset.table_columns)
+
+
+def listed(form: LiteralString, columns: Iterable[Column], separator: LiteralString = ", ") -> sql.Composed:
+    """The columns, each written as `form` says with its {name} and {type}."""
+    return sql.SQL(separator).join(
+        sql.SQL(form).format(name=sql.Identifier(column.sql_name), type=sql.SQL(column.postgres)) for column in columns
     )
 
 

@@ -15,7 +15,7 @@ from psycopg import Connection, sql
 
 from taxi_assets.errors import FileError
 from taxi_assets.postgres.connection import one_line, statement, told_plainly
-from taxi_assets.postgres.tables import SCHEMA, TripTables
+from taxi_assets.postgres.tables import SCHEMA, TripTables, listed
 from taxi_assets.trips.csvfile import Chunk, TripCsv
 from taxi_assets.trips.months import Month
 
@@ -56,10 +56,10 @@ def work_table(connection: Connection, tables: TripTables, month: Month) -> Iter
                 "work_table.sql",
                 work=work.identifier,
                 filename=sql.Literal(work.filename),
-                id_columns=sql.SQL(", ").join(sql.Identifier(c.sql_name) for c in dataset.postgres_id_columns),
-                columns=sql.SQL(", ").join(
-                    sql.SQL("{} {}").format(sql.Identifier(c.sql_name), sql.SQL(c.postgres)) for c in dataset.columns
-                ),
+                id_columns=listed("{name}", dataset.postgres_id_columns),
+                id_parameters=listed("{name} {type}", dataset.postgres_id_columns),
+                id_text=listed("coalesce({name}::text, '')", dataset.postgres_id_columns, " || "),
+                columns=listed("{name} {type}", dataset.columns),
             )
         )
     try:
@@ -78,7 +78,7 @@ def drop_orphans(connection: Connection) -> None:
 def _drop(connection: Connection, name: str) -> None:
     published = "SELECT relispartition FROM pg_class WHERE oid = to_regclass(%s)"
     if connection.execute(published, [f"{SCHEMA}.{name}"]).fetchone() == (False,):
-        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(SCHEMA, name)))
+        connection.execute(statement("work_table_drop.sql", work=sql.Identifier(SCHEMA, name)))
     connection.execute(_UNLOCK, [f"{SCHEMA}.{name}"])
 
 
