@@ -70,10 +70,11 @@ def rows_by_file(warehouse: Warehouse, dataset: Dataset) -> dict[str, int]:
 
 
 def leftovers(warehouse: Warehouse) -> list[str]:
-    """Work tables that are no part of staging, and advisory locks that somebody holds."""
+    """Work tables that are no part of staging, functions of work tables, and advisory locks that somebody holds."""
     with warehouse.connect() as connection:
         tables = connection.execute(
             "SELECT relname FROM pg_class WHERE relname LIKE 'work\\_%' AND relkind = 'r' AND NOT relispartition"
+            " UNION ALL SELECT proname || '()' FROM pg_proc WHERE proname LIKE 'work\\_%'"
         ).fetchall()
         locks = connection.execute(
             "SELECT 'advisory lock of ' || pid FROM pg_locks WHERE locktype = 'advisory'"

@@ -73,11 +73,12 @@ def contents(warehouse: Warehouse) -> list[tuple[int, str]]:
 
 
 def leftovers(warehouse: Warehouse) -> list[str]:
-    """Work tables that are not part of staging, and locks."""
+    """Work tables that are not part of staging, functions of work tables, and locks."""
     with warehouse.connect() as connection:
         query = """
             SELECT relname::text FROM pg_class
             WHERE relnamespace = 'taxi_assets'::regnamespace AND relname LIKE 'work%%' AND NOT relispartition
+            UNION ALL SELECT proname::text FROM pg_proc WHERE pronamespace = 'taxi_assets'::regnamespace
             UNION ALL SELECT locktype FROM pg_locks WHERE locktype = 'advisory'
         """
         return [name for (name,) in connection.execute(query)]
