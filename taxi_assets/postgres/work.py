@@ -83,21 +83,15 @@ def _drop(connection: Connection, name: str) -> None:
 
 
 def fill(
-    connections: Sequence[Connection],
-    work: WorkTable,
-    file: TripCsv,
-    progress: Callable[[int], None] | None = None,
-    first: Callable[[Connection], None] = lambda _connection: None,
+    connections: Sequence[Connection], work: WorkTable, file: TripCsv, progress: Callable[[int], None] | None = None
 ) -> None:
     """Copy a file into its work table, a stream on each connection.
 
-    `progress` is told the rows read so far. `first` is done on the last connection before it joins in; the others take
-    more of the file meanwhile. Raises FileError naming line, column and value of what does not fit, and
+    `progress` is told the rows read so far. Raises FileError naming line, column and value of what does not fit, and
     when the server took in another number of rows than the file has.
     """
     queue: Queue[Chunk | None] = Queue(maxsize=2 * len(connections))
     streams = [_Stream(connection, work, file, queue) for connection in connections]
-    streams[-1].first = first
     with ThreadPoolExecutor(len(streams)) as pool:
         try:
             for stream in streams:
@@ -148,7 +142,6 @@ class _Stream:
     work: WorkTable
     file: TripCsv
     queue: Queue[Chunk | None]
-    first: Callable[[Connection], None] = lambda _connection: None
     rows: int = 0
     failure: _Failure | None = None
     _starts: list[tuple[int, int]] = field(default_factory=list)
@@ -160,7 +153,6 @@ class _Stream:
         lines = 1
         ended = False
         try:
-            self.first(self.connection)
             with self.connection.cursor() as cursor:
                 with cursor.copy(copy_in) as copy:
                     while chunk := self.queue.get():

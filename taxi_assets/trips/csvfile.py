@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from gzip import BadGzipFile
 from pathlib import Path
+from typing import IO
 
 from isal import igzip, isal_zlib
 
@@ -43,6 +45,7 @@ class TripCsv:
         """Data rows seen so far; the file's own once `chunks` is exhausted."""
         self.size = 0
         """Bytes of CSV seen so far, unpacked."""
+        self.seconds_unpacking = 0.0
         self._max_bytes = max_bytes
         self._blocks = self._unpack()
         self._rest = b""
@@ -114,7 +117,7 @@ class TripCsv:
     def _unpack(self) -> Iterator[bytes]:
         try:
             with igzip.open(self.path, "rb") as stream:
-                while block := stream.read(_BLOCK):
+                while block := self._read_block(stream):
                     self.size += len(block)
                     if self.size > self._max_bytes:
                         raise self._error(
@@ -128,6 +131,12 @@ class TripCsv:
             raise self._error(f"is damaged gzip: {error}", "run the month again") from None
         except FileNotFoundError:
             raise self._error("is gone from the disk", "run the month again") from None
+
+    def _read_block(self, stream: IO[bytes]) -> bytes:
+        start = time.perf_counter()
+        block = stream.read(_BLOCK)
+        self.seconds_unpacking += time.perf_counter() - start
+        return block
 
     def _header_error(self, what: str) -> HeaderError:
         return HeaderError(f"{self.path.name} {what}; {_REPAIR}")
