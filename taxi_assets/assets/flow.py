@@ -18,7 +18,7 @@ from dagster import (
     RunsFilter,
 )
 
-from taxi_assets.assets.request import RANGE_START_TAG
+from taxi_assets.assets.request import is_backfill
 from taxi_assets.settings import Settings
 from taxi_assets.trips.datasets import DATASETS, Dataset
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 SCHEDULED_FLOW = "05_postgres_taxi_scheduled"
 FLOW_TAG = "taxi_assets/flow"
 """On runs of the scheduled jobs, for people to filter by. The limit looks at the job's name."""
-_BACKFILL_TAG = "dagster/backfill"
 _PATIENCE = timedelta(seconds=60)
 
 
@@ -41,8 +40,7 @@ def flow_limit(run: DagsterRun) -> FlowLimit | None:
     """The limit that holds for a run of the taxi assets; None for flow 04_postgres_taxi, which has none."""
     from taxi_assets.postgres.flow_limit import FlowLimit, Surplus
 
-    backfill = _BACKFILL_TAG in run.tags or RANGE_START_TAG in run.tags
-    if backfill or run.job_name in map(scheduled_job_name, DATASETS.values()):
+    if is_backfill(run.tags) or run.job_name in map(scheduled_job_name, DATASETS.values()):
         return FlowLimit(SCHEDULED_FLOW, 1, Surplus.QUEUE)
     return None
 
