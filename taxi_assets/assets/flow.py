@@ -17,6 +17,7 @@ from dagster import (
     OpExecutionContext,
     RunsFilter,
 )
+from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from taxi_assets.assets.request import is_backfill
 from taxi_assets.settings import Settings
@@ -60,6 +61,10 @@ def within_limit(
     from taxi_assets.postgres.connection import Warehouse
     from taxi_assets.postgres.flow_limit import Asker, Surplus, SurplusError, slot
 
+    if GRPC_INFO_TAG not in context.run.tags:
+        # A process of a shell is not one that the run queue started, so a limit of the queue must not count it: killed,
+        # it would seem to run for ever.
+        context.instance.add_run_tags(context.run.run_id, {FLOW_TAG: f"{limit.flow} in a shell"})
     warehouse = Warehouse.from_settings(settings)
     bury_killed_runs(context.instance, warehouse)
     record = context.instance.get_run_record_by_id(context.run.run_id)

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dagster import AssetKey, DagsterInstance
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
-from taxi_assets.assets.flow import FLOW_TAG, SCHEDULED_FLOW
 from taxi_assets.assets.partitions import monthly_partitions
 from taxi_assets.assets.request import backfill_labels
 from taxi_assets.postgres.connection import Warehouse
@@ -37,6 +36,4 @@ def failed_months(
 
 def backfill_tags(dataset: Dataset, month: Month, labels: Mapping[str, str], settings: Settings) -> dict[str, str]:
     """A month's tags: the labels given, and those of every backfill."""
-    # A process of a shell is not one that the run queue started, so a limit of the queue must not count it: killed, it
-    # would seem to run for ever.
-    return {**labels, **backfill_labels(dataset, month, settings), FLOW_TAG: f"{SCHEDULED_FLOW} in a shell"}
+    return {**labels, **backfill_labels(dataset, month, settings)}
