@@ -250,6 +250,7 @@ def test_ctrl_c_leaves_a_month_in_whole_or_not_at_all(shell: Shell, warehouse: W
         backfill.send_signal(signal.SIGINT)
         output, _ = backfill.communicate(timeout=30)
         assert backfill.returncode == 130, output
+        assert output.strip() == "stopped; what was loaded stays, and the same command goes on from there"
         at_work = "SELECT FROM pg_stat_activity WHERE application_name = 'taxi_assets green 2019-02'"
         assert looking.execute(at_work).fetchone() is None, "the server has given it up as well"
 
