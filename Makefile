@@ -6,10 +6,10 @@ STAMP := $(VENV)/.installed
 LOCK := uv pip compile --quiet --no-strip-extras --universal --generate-hashes --no-emit-index-url \
 	--python-version 3.11 pyproject.toml
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-gcp up down test e2e reliability torture bench audit licences check format lock
+.PHONY: help venv demo demo-gcp up down test e2e reliability torture bench bench-backfills audit licences check format lock
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 venv: $(STAMP) ## make .venv from the lock file
 
@@ -45,6 +45,10 @@ e2e: venv ## only the tests that click through the UI, and take the pictures in 
 
 bench: venv ## measure the speed goals beside their peers (about half an hour); see docs/performance.md
 	@$(BIN)/python -m benchmarks $(BENCH)
+
+bench-backfills: venv ## measure backfills by the UI and from the shell (about ten minutes); see docs/scheduling.md
+	@$(BIN)/python -m benchmarks.backfills
+	@$(BIN)/python -m benchmarks.document
 
 reliability: venv ## write docs/reliability.md from what the tests find
 	@$(BIN)/python -m pytest -n 2 taxi_assets_tests/integration/faults -k "bad_files or outages or rights" --write-reliability

@@ -1,162 +1,140 @@
 """How long a backfill takes: by the Dagster UI in one run, by the UI a run per month, and by `taxi-assets backfill`.
 
-    python -m benchmarks.backfills [FOLDER_OF_TRIP_FILES]
-
-Starts a webserver and a daemon of its own on a PostgreSQL of its own for each way. Without a folder in the layout of
-the mirror it generates months of 10,000 rows.
+`python -m benchmarks.backfills` (`make bench-backfills`) writes backfills.json, which docs/scheduling.md quotes. For
+each way of the UI it brings Dagster up as `taxi-assets up` does, on databases of its own.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from taxi_assets.postgres.server import EmbeddedServer
-from taxi_assets.trips.datasets import DATASETS
-from taxi_assets.trips.months import Month, months_between
-from taxi_assets.trips.sample import write_mirror
+import httpx
 
-_RANGES = {"yellow": (Month(2019, 1), Month(2019, 12)), "green": (Month(2020, 4), Month(2020, 9))}
-_WORKSPACE = Path(__file__).parents[1] / "workspace.yaml"
-_LAUNCH = """
-mutation($params: LaunchBackfillParams!) {
-  launchPartitionBackfill(backfillParams: $params) { ... on LaunchBackfillSuccess { backfillId } }
-}
-"""
-_STATE = """
-query($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill {
-  status runs(limit: 100) { startTime endTime } } } }
-"""
-_LOADED = """
-query { workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError { __typename } } } } }
-"""
+from benchmarks import process, report
+from benchmarks.commands import check_loaded, rows_of, shell_backfill, six_green, twelve_yellow
+from benchmarks.ground import Ground, MonthFile, Options, prepared
+from taxi_assets.postgres.connection import Warehouse
+
+RESULTS = report.FOLDER / "backfills.json"
+_POLICIES = {"UI, one run": "single_run", "UI, a run per month": "per_month"}
+_LAUNCH = """mutation ($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
+  ... on LaunchBackfillSuccess { backfillId } } }"""
+_STATE = """query ($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill {
+  status runs(limit: 100) { startTime endTime } } } }"""
+_LONGEST = 900.0
+
+Ask = Callable[..., dict[str, Any]]
+"""Puts a GraphQL query and its variables to the webserver, and returns the answer's first field."""
 
 
-class Processes:
-    """What a person starts to have a UI, in a folder that goes away with them."""
+@dataclass(frozen=True, slots=True)
+class Backfilled:
+    """How long one way took for a taxi's months."""
 
-    def __init__(self, stack: ExitStack, source: str, policy: str) -> None:
-        self.stack = stack
-        self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="taxi_bench_")))
-        self.folder.chmod(0o755)
-        server = EmbeddedServer(self.folder / "postgres")
-        url = server.start()
-        stack.callback(server.stop)
-        home = self.folder / "home"
-        home.mkdir()
-        (home / "dagster.yaml").write_text(
-            "telemetry: {enabled: false}\nstorage: {postgres: {postgres_url: {env: DAGSTER_POSTGRES_URL}}}\n"
-        )
-        self.environment = {
-            **os.environ,
-            "TAXI_DATA_DIR": str(self.folder / "data"),
-            "TAXI_POSTGRES_URL": url,
-            "DAGSTER_POSTGRES_URL": url.replace("postgresql:", "postgresql+psycopg2:"),
+    taxi: str
+    months: int
+    rows: int
+    way: str
+    seconds: float
+    """From the click or the start of the command until all months are loaded."""
+    at_work: float | None = None
+    """From the start of the first run until then, where a run is not the command itself."""
+
+
+def measure(ground: Ground) -> Iterator[Backfilled]:
+    """Every way for each taxi. Raises WrongLoadError when one leaves other rows than the flow."""
+    for files, source in (twelve_yellow(ground), six_green(ground)):
+        of_these = files[0].dataset.taxi, len(files), rows_of(files)
+        for way, policy in _POLICIES.items():
+            yield Backfilled(*of_these, way, *_ui_backfill(ground, files, source, policy))
+        yield Backfilled(*of_these, "taxi-assets backfill", shell_backfill(ground, files, source))
+
+
+def _ui_backfill(ground: Ground, files: list[MonthFile], source: str, policy: str) -> tuple[float, float]:
+    """Seconds from the click to the end of the last run, and from the start of the first run to that."""
+    taxi = files[0].dataset.taxi
+    wanted = {
+        "assetSelection": [{"path": [f"{taxi}_{name}"]} for name in ("raw_csv", "staging", "trips")],
+        "partitionNames": [str(file.month) for file in files],
+    }
+    with ground.database() as warehouse, _dagster(ground, warehouse, source, policy) as ask:
+        click = time.time()
+        runs = _ended(ask, ask(_LAUNCH, params=wanted)["backfillId"])
+        check_loaded(warehouse, files)
+    end = max(run["endTime"] for run in runs)
+    return end - click, end - min(run["startTime"] for run in runs)
+
+
+def _ended(ask: Ask, backfill: str) -> list[dict[str, float]]:
+    """The runs of a backfill, when it is through."""
+    deadline = time.monotonic() + _LONGEST
+    while (state := ask(_STATE, id=backfill))["status"] == "REQUESTED" or not _all_ended(state["runs"]):
+        if time.monotonic() > deadline:
+            raise process.CommandError(f"backfill {backfill} is not through after {_LONGEST:.0f} s")
+        time.sleep(1)
+    return list(state["runs"])
+
+
+def _all_ended(runs: list[dict[str, float | None]]) -> bool:
+    return all(run["endTime"] for run in runs)
+
+
+@contextmanager
+def _dagster(ground: Ground, warehouse: Warehouse, source: str, policy: str) -> Iterator[Ask]:
+    """Webserver, daemon and code server on a storage of their own, as `taxi-assets up` starts them."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with ground.database() as storage, tempfile.TemporaryDirectory(dir=ground.folder) as folder:
+        env = {
+            "TAXI_DATA_DIR": folder,
+            "TAXI_POSTGRES_URL": warehouse.url,
             "TAXI_SOURCE_URL": source,
             "TAXI_BACKFILL_POLICY": policy,
-            "DAGSTER_HOME": str(home),
+            "DAGSTER_HOME": str(Path(folder) / "dagster_home"),
+            "DAGSTER_POSTGRES_URL": storage.url.replace("postgresql:", "postgresql+psycopg2:"),
         }
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
 
-    def run(self, *command: str) -> None:
-        program = Path(sys.executable).with_name(command[0])
-        subprocess.run(
-            [str(program), *command[1:]], env=self.environment, cwd=self.folder, check=True, stdout=subprocess.DEVNULL
-        )
+        def ask(query: str, **variables: object) -> dict[str, Any]:
+            body = {"query": query, "variables": variables}
+            answer = httpx.post(f"http://127.0.0.1:{port}/graphql", json=body, timeout=60, trust_env=False)
+            first: dict[str, Any] = next(iter(answer.raise_for_status().json()["data"].values()))
+            return first
 
-    def start(self, *command: str) -> None:
-        process = subprocess.Popen(
-            [str(Path(sys.executable).with_name(command[0])), *command[1:], "-w", str(_WORKSPACE)],
-            env=self.environment, cwd=self.folder, start_new_session=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        self.stack.callback(process.wait)
-        self.stack.callback(os.killpg, process.pid, signal.SIGKILL)
-
-    def start_ui(self) -> None:
-        """Start webserver and daemon, and wait until the definitions are loaded."""
-        self.start("dagster-webserver", "-h", "127.0.0.1", "-p", str(self.port))
-        self.start("dagster-daemon", "run")
-        while True:
-            try:
-                entries = self.ask(_LOADED)["workspaceOrError"]["locationEntries"]
-                if entries and entries[0]["locationOrLoadError"]:
-                    break
-            except OSError:
-                pass
-            time.sleep(0.5)
-        time.sleep(10)  # the daemon has no answer to wait for
-
-    def ask(self, query: str, **variables: object) -> dict[str, dict]:  # type: ignore[type-arg]
-        body = json.dumps({"query": query, "variables": variables}).encode()
-        url = f"http://127.0.0.1:{self.port}/graphql"
-        request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
-            data: dict[str, dict] = json.load(answer)["data"]  # type: ignore[type-arg]
-        return data
+        try:
+            process.output([process.script("taxi-assets"), "up", "--port", str(port)], env, folder)
+            yield ask
+        finally:
+            process.output([process.script("taxi-assets"), "down"], env, folder)
 
 
-def by_ui(taxi: str, source: str, policy: str) -> tuple[float, float]:
-    """Seconds from the click to the end, and from the first run's start to the last one's end."""
-    with ExitStack() as stack:
-        processes = Processes(stack, source, policy)
-        processes.start_ui()
-        assets = [{"path": [f"{taxi}_{name}"]} for name in ("raw_csv", "staging", "trips")]
-        months = [str(month) for month in months_between(*_RANGES[taxi])]
-        start = time.time()
-        launched = processes.ask(_LAUNCH, params={"assetSelection": assets, "partitionNames": months})
-        backfill = launched["launchPartitionBackfill"]["backfillId"]
-        while True:
-            state = processes.ask(_STATE, id=backfill)["partitionBackfillOrError"]
-            runs = state["runs"]
-            if state["status"] != "REQUESTED" and runs and all(run["endTime"] for run in runs):
-                break
-            time.sleep(0.5)
-        if state["status"] != "COMPLETED_SUCCESS":
-            raise RuntimeError(f"the backfill of {taxi} ended as {state['status']}")
-        first, last = min(run["startTime"] for run in runs), max(run["endTime"] for run in runs)
-        return last - start, last - first
-
-
-def by_shell(taxi: str, source: str) -> float:
-    """Seconds of the whole command, its start included."""
-    with ExitStack() as stack:
-        processes = Processes(stack, source, "single_run")
-        first, last = _RANGES[taxi]
-        start = time.time()
-        processes.run("taxi-assets", "backfill", taxi, "--from", str(first), "--to", str(last))
-        return time.time() - start
-
-
-def main() -> None:
-    """Print the times of every way, a line for each taxi."""
-    with tempfile.TemporaryDirectory(prefix="taxi_bench_") as folder:
-        if len(sys.argv) > 1:
-            source = Path(sys.argv[1]).resolve().as_uri()
-        else:
-            for taxi, (first, last) in _RANGES.items():
-                write_mirror(Path(folder), months_between(first, last), 10_000, datasets=[DATASETS[taxi]])
-            source = Path(folder).as_uri()
-        print("seconds           UI, one run       UI, run per month  taxi-assets")
-        print("                  click  runs       click  runs        command")
-        for taxi, (first, last) in _RANGES.items():
-            months = len(list(months_between(first, last)))
-            one, each = (by_ui(taxi, source, policy) for policy in ("single_run", "per_month"))
-            shell = by_shell(taxi, source)
-            ways = "      ".join(f"{click:6.1f}{runs:6.1f}" for click, runs in (one, each))
-            print(f"{months:2} {taxi:7} months  {ways}      {shell:6.1f}")
+def main() -> int:
+    """Print each figure as it is found, and write them all to backfills.json."""
+    found = []
+    with tempfile.TemporaryDirectory(prefix="taxi_bench_") as folder, prepared(Options(), Path(folder)) as ground:
+        with Warehouse(ground.server_url).connect() as connection:
+            facts = report.machine(connection.info.parameter_status("server_version") or "unknown")
+        for one in measure(ground):
+            runs = f", {one.at_work:.1f} s of them from the first run's start" if one.at_work else ""
+            sys.stdout.write(f"{one.months} {one.taxi} months, {one.way}: {one.seconds:.1f} s{runs}\n")
+            sys.stdout.flush()
+            found.append(asdict(one))
+    results = {"when": datetime.now(UTC).isoformat(timespec="seconds"), "machine": facts, "backfills": found}
+    RESULTS.write_text(json.dumps(report.rounded(results), indent=1) + "\n", encoding="utf-8")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server is stopped and the folder removed
+    sys.exit(main())

@@ -33,7 +33,7 @@ _GREEN_SHARE = 15
 
 def green_backfill(ground: Ground) -> Findings:
     """Six complete green months by `taxi-assets backfill`, beside their bare COPY and an empty job."""
-    files, source = _months(ground, GREEN, _SIX, ground.options.rows // _GREEN_SHARE)
+    files, source = six_green(ground)
 
     def bare(_: int) -> float:
         with ground.database() as warehouse, warehouse.connect() as connection:
@@ -44,24 +44,24 @@ def green_backfill(ground: Ground) -> Findings:
         {
             "bare COPY": bare,
             "empty job": lambda _: _empty_job(ground),
-            "taxi_assets": lambda _: _backfill(ground, files, source),
+            "taxi_assets": lambda _: shell_backfill(ground, files, source),
         },
     )
     return Findings(
         goals=[judge(_GREEN, rounds, lambda r: r["taxi_assets"] / (3 * r["bare COPY"] + r["empty job"]))],
-        timings=timings("six green months, whole process", _rows(files), rounds),
+        timings=timings("six green months, whole process", rows_of(files), rounds),
     )
 
 
 def yellow_backfill(ground: Ground) -> Findings:
     """Twelve samples by `taxi-assets backfill`, beside as many empty runs in one process. The ratio is to 0.3 s."""
-    files, source = _months(ground, YELLOW, _TWELVE[: ground.options.small_months], ground.options.small_rows)
+    files, source = twelve_yellow(ground)
     empty = process.python("-m", "benchmarks.empty", str(len(files)))
     rounds = interleaved(
         ground.options.rounds,
         {
             "empty runs": lambda _: process.seconds(ground, empty),
-            "taxi_assets": lambda _: _backfill(ground, files, source),
+            "taxi_assets": lambda _: shell_backfill(ground, files, source),
         },
     )
 
@@ -70,7 +70,7 @@ def yellow_backfill(ground: Ground) -> Findings:
 
     return Findings(
         goals=[judge(_YELLOW, rounds, ratio)],
-        timings=timings("twelve small months, whole process", _rows(files), rounds),
+        timings=timings("twelve small months, whole process", rows_of(files), rounds),
     )
 
 
@@ -82,14 +82,24 @@ def job_execute(ground: Ground) -> Findings:
         with ground.database() as warehouse:
             command = _job("taxi_assets.definitions", "yellow_postgres_taxi", files[0].month)
             seconds = process.seconds(ground, command, warehouse, source)
-            _check(warehouse, files)
+            check_loaded(warehouse, files)
             return seconds
 
     rounds = interleaved(ground.options.rounds, {"empty job": lambda _: _empty_job(ground), "taxi_assets": ours})
     return Findings(
         goals=[judge(_JOB, rounds, lambda r: r["taxi_assets"] / r["empty job"])],
-        timings=timings("one small month, dagster job execute", _rows(files), rounds),
+        timings=timings("one small month, dagster job execute", rows_of(files), rounds),
     )
+
+
+def six_green(ground: Ground) -> tuple[list[MonthFile], str]:
+    """Complete months, and their source."""
+    return _months(ground, GREEN, _SIX, ground.options.rows // _GREEN_SHARE)
+
+
+def twelve_yellow(ground: Ground) -> tuple[list[MonthFile], str]:
+    """Samples, and their source."""
+    return _months(ground, YELLOW, _TWELVE[: ground.options.small_months], ground.options.small_rows)
 
 
 def _months(ground: Ground, dataset: Dataset, months: list[Month], rows: int) -> tuple[list[MonthFile], str]:
@@ -102,16 +112,18 @@ def _months(ground: Ground, dataset: Dataset, months: list[Month], rows: int) ->
     return [ground.month(month, rows, dataset) for month in months], Path(ground.mirror(rows)).as_uri()
 
 
-def _backfill(ground: Ground, files: list[MonthFile], source: str) -> float:
+def shell_backfill(ground: Ground, files: list[MonthFile], source: str) -> float:
+    """Seconds of a whole `taxi-assets backfill`, its start included."""
     taxi, first, last = files[0].dataset.taxi, files[0].month, files[-1].month
     with ground.database() as warehouse:
         command = [process.script("taxi-assets"), "backfill", taxi, "--from", str(first), "--to", str(last)]
         seconds = process.seconds(ground, command, warehouse, source)
-        _check(warehouse, files)
+        check_loaded(warehouse, files)
         return seconds
 
 
-def _check(warehouse: Warehouse, files: list[MonthFile]) -> None:
+def check_loaded(warehouse: Warehouse, files: list[MonthFile]) -> None:
+    """Raise WrongLoadError unless trips holds what the flow makes of each file."""
     with warehouse.connect() as connection:
         for file in files:
             found = fingerprint.of_file(connection, sql.Identifier("public", file.dataset.table), file.filename)
@@ -127,5 +139,5 @@ def _job(module: str, job: str, month: Month) -> list[str]:
     return [process.script("dagster"), "job", "execute", "-m", module, "-j", job, "--tags", tags]
 
 
-def _rows(files: list[MonthFile]) -> int:
+def rows_of(files: list[MonthFile]) -> int:
     return sum(file.wanted.rows for file in files)

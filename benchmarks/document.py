@@ -1,6 +1,6 @@
-"""Puts the figures of results.json into docs/performance.md, between its markers, so that the two cannot drift.
+"""Puts measured figures into the pages that quote them, between their markers, so that the two cannot drift.
 
-`python -m benchmarks.document` writes the page anew; a test holds that nothing would change.
+`python -m benchmarks.document` writes the pages anew; a test holds that nothing would change.
 """
 
 from __future__ import annotations
@@ -14,7 +14,14 @@ from typing import Any
 
 from benchmarks.report import FOLDER
 
-PAGE = FOLDER.parent / "docs" / "performance.md"
+_DOCS = FOLDER.parent / "docs"
+PAGES = {
+    _DOCS / "performance.md": FOLDER / "results.json",
+    _DOCS / "scheduling.md": FOLDER / "backfills.json",
+}
+"""Each page, and the results that it quotes."""
+_SOON = 15
+"""Seconds after the first run's start until which twelve yellow months from the UI are to be loaded."""
 _FULL_ROWS = 110_000_000
 """Trips of both taxis in 2019 and 2020, about."""
 _MARKED = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -36,11 +43,15 @@ def _goals(results: Results) -> str:
 
 
 def _machine(results: Results) -> str:
+    return f"{_measured(results)}; {results['options']['rounds']} rounds."
+
+
+def _measured(results: Results) -> str:
     machine = results["machine"]
     return (
         f"Measured {results['when'][:10]} with {machine['processors']} processors, {machine['memory_gb']} GB of "
         f"memory, PostgreSQL {machine['postgresql']} with default settings, Python {machine['python']}, Dagster "
-        f"{machine['dagster']}; {results['options']['rounds']} rounds."
+        f"{machine['dagster']}"
     )
 
 
@@ -71,12 +82,31 @@ def _full(results: Results) -> str:
     return _table(("by", "seconds per million rows", f"minutes for {_FULL_ROWS:,} rows"), rows)
 
 
+def _backfills(results: Results) -> str:
+    """A line for each taxi's months and way, and whether the UI's is soon enough."""
+    found = results["backfills"]
+    rows = [
+        f"| {b['months']} {b['taxi']}, {b['rows']:,} rows | {b['way']} | {b['seconds']:.1f} "
+        f"| {'' if b['at_work'] is None else format(b['at_work'], '.1f')} |"
+        for b in found
+    ]
+    soon = next(b["at_work"] for b in found if b["taxi"] == "yellow" and b["at_work"] is not None)
+    verdict = "met" if soon <= _SOON else "**not met**"
+    head = ("months", "by", "seconds in all", "from the first run's start")
+    return (
+        f"{_measured(results)}; one round.\n\n{_table(head, rows)}\n\n"
+        f"The goal that twelve yellow months launched from the UI are loaded at most {_SOON} s after the first run "
+        f"starts is {verdict}."
+    )
+
+
 _FIGURES: dict[str, Callable[[Results], str]] = {
     "machine": _machine,
     "goals": _goals,
     "phases": _phases,
     "timings": _timings,
     "full": _full,
+    "backfills": _backfills,
 }
 
 
@@ -84,14 +114,15 @@ def _table(head: tuple[str, ...], rows: list[str]) -> str:
     return "\n".join([f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *rows])
 
 
-def read(path: Path = FOLDER / "results.json") -> Results:
+def read(path: Path) -> Results:
     """The results as last written."""
     found: Results = json.loads(path.read_text(encoding="utf-8"))
     return found
 
 
 def main() -> int:
-    PAGE.write_text(with_figures(PAGE.read_text(encoding="utf-8"), read()), encoding="utf-8")
+    for page, results in PAGES.items():
+        page.write_text(with_figures(page.read_text(encoding="utf-8"), read(results)), encoding="utf-8")
     return 0
 
 

@@ -40,10 +40,10 @@ def seconds(ground: Ground, command: Sequence[str], warehouse: Warehouse | None 
         return clock.seconds
 
 
-def output(command: Sequence[str], env: Mapping[str, str]) -> str:
-    """What a command prints. Raises CommandError with its last words when it fails."""
+def output(command: Sequence[str], env: Mapping[str, str], folder: str | None = None) -> str:
+    """What a command prints, run in a folder. Raises CommandError with its last words when it fails."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TAXI_", "DAGSTER_"))}
-    done = subprocess.run(command, env={**kept, **env}, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env={**kept, **env}, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         raise CommandError(f"{' '.join(command)}: {(done.stderr or done.stdout)[-2000:]}")
     return done.stdout

@@ -48,7 +48,7 @@ def write(results: dict[str, Any], folder: Path) -> None:
     from benchmarks.page import page
 
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "results.json").write_text(json.dumps(_rounded(results), indent=1) + "\n", encoding="utf-8")
+    (folder / "results.json").write_text(json.dumps(rounded(results), indent=1) + "\n", encoding="utf-8")
     (folder / "results.html").write_text(page(results), encoding="utf-8")
 
 
@@ -60,11 +60,12 @@ def lines(results: Iterable[Result]) -> Iterable[str]:
         yield f"{verdict}  {result.name:40} {spread:38} {result.goal}"
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
+    """Results as they are written: more digits would only seem to say more."""
     if isinstance(value, float):
         return round(value, 4)
     if isinstance(value, dict):
-        return {name: _rounded(part) for name, part in value.items()}
+        return {name: rounded(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_rounded(part) for part in value]
+        return [rounded(part) for part in value]
     return value

@@ -9,9 +9,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ class Stack:
 
     folder: Path
     port: int
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Settings of its own."""
 
     @property
     def ui(self) -> str:
@@ -51,6 +53,7 @@ class Stack:
             "TAXI_SOURCE_URL": self.mirror.as_uri(),
             "TAXI_FIRST_MONTH": str(FIRST),
             "TAXI_LAST_MONTH": str(LAST),
+            **self.variables,
         }
 
     @property
@@ -59,18 +62,25 @@ class Stack:
 
     def command(self, *arguments: str) -> str:
         """Run `taxi-assets` as a process of its own and return what it printed; AssertionError when it fails."""
-        program = Path(sys.executable).with_name("taxi-assets")
-        result = subprocess.run(
-            [str(program), *arguments],
+        process = self.start("taxi-assets", *arguments)
+        return self.end(process)
+
+    def start(self, program: str, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        """Run a command in the stack's folder, whose .env tells Dagster's own commands where their storage is."""
+        return subprocess.Popen(
+            [str(Path(sys.executable).with_name(program)), *arguments],
             cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
+            env={**self.environment, **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=180,
-            check=False,
         )
-        assert result.returncode == 0, f"taxi-assets {' '.join(arguments)}: {result.stdout}{result.stderr}"
-        return result.stdout
+
+    def end(self, process: subprocess.Popen[str]) -> str:
+        """Wait for a command and return what it printed; AssertionError when it fails."""
+        said, errors = process.communicate(timeout=180)
+        assert process.returncode == 0, f"{process.args!r}: {said}{errors}"
+        return said
 
     def up(self) -> str:
         return self.command("up", "--port", str(self.port))
@@ -107,11 +117,11 @@ class Stack:
 
 
 @contextmanager
-def running_stack(folder: Path) -> Iterator[Stack]:
-    """A stack with generated months of both taxis, brought up, and taken down afterwards with its database."""
+def running_stack(folder: Path, **variables: str) -> Iterator[Stack]:
+    """A stack with generated months of both taxis, to be brought up, and taken down afterwards with its database."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        stack = Stack(folder, probe.getsockname()[1])
+        stack = Stack(folder, probe.getsockname()[1], variables)
     write_mirror(stack.mirror, months_between(FIRST, LAST), ROWS)
     try:
         yield stack

@@ -17,8 +17,9 @@ from dagster import (
     OpExecutionContext,
     RunsFilter,
 )
+from dagster._core.storage.tags import GRPC_INFO_TAG
 
-from taxi_assets.assets.request import RANGE_START_TAG
+from taxi_assets.assets.request import is_backfill
 from taxi_assets.settings import Settings
 from taxi_assets.trips.datasets import DATASETS, Dataset
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 SCHEDULED_FLOW = "05_postgres_taxi_scheduled"
 FLOW_TAG = "taxi_assets/flow"
 """On runs of the scheduled jobs, for people to filter by. The limit looks at the job's name."""
-_BACKFILL_TAG = "dagster/backfill"
 _PATIENCE = timedelta(seconds=60)
 
 
@@ -41,8 +41,7 @@ def flow_limit(run: DagsterRun) -> FlowLimit | None:
     """The limit that holds for a run of the taxi assets; None for flow 04_postgres_taxi, which has none."""
     from taxi_assets.postgres.flow_limit import FlowLimit, Surplus
 
-    backfill = _BACKFILL_TAG in run.tags or RANGE_START_TAG in run.tags
-    if backfill or run.job_name in map(scheduled_job_name, DATASETS.values()):
+    if is_backfill(run.tags) or run.job_name in map(scheduled_job_name, DATASETS.values()):
         return FlowLimit(SCHEDULED_FLOW, 1, Surplus.QUEUE)
     return None
 
@@ -62,6 +61,10 @@ def within_limit(
     from taxi_assets.postgres.connection import Warehouse
     from taxi_assets.postgres.flow_limit import Asker, Surplus, SurplusError, slot
 
+    if GRPC_INFO_TAG not in context.run.tags:
+        # A process of a shell is not one that the run queue started, so a limit of the queue must not count it: killed,
+        # it would seem to run for ever.
+        context.instance.add_run_tags(context.run.run_id, {FLOW_TAG: f"{limit.flow} in a shell"})
     warehouse = Warehouse.from_settings(settings)
     bury_killed_runs(context.instance, warehouse)
     record = context.instance.get_run_record_by_id(context.run.run_id)

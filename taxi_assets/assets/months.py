@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from dagster import AssetCheckEvaluation, AssetExecutionContext, AssetMaterialization, Failure
 
-from taxi_assets.assets.request import requested_months, run_labels
+from taxi_assets.assets.request import labels_at_start, requested_months
 from taxi_assets.errors import BusyError, MonthError, TaxiAssetsError, UnavailableError, UnreachableError
 from taxi_assets.settings import Settings
 from taxi_assets.trips.datasets import Dataset
@@ -35,7 +35,8 @@ def run_months(
         months = requested_months(context.run.tags, dataset, settings, job)
     except MonthError as error:
         raise Failure(str(error), allow_retries=False) from None
-    context.instance.add_run_tags(context.run.run_id, run_labels(dataset, months))
+    labels = labels_at_start(context.run.tags, dataset, months, settings)
+    context.instance.add_run_tags(context.run.run_id, labels)
     if "DAGSTER_HOME" not in os.environ:
         context.log.warning("DAGSTER_HOME is not set: this run is not recorded, and the UI will not show it")
     what = f"{dataset.taxi} {'..'.join(dict.fromkeys(map(str, (months[0], months[-1]))))}"

@@ -17,6 +17,7 @@ from dagster import (
     BackfillPolicy,
     multi_asset,
 )
+from dagster._utils.interrupts import raise_interrupts_as
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from taxi_assets.assets.checks import check_specs, evaluate, failed_file
@@ -146,7 +147,9 @@ class _MonthRun:
 
         def load_once() -> "Load":
             loader = Loader(Warehouse.from_settings(self.settings), self.settings)
-            return loader.load(self.dataset, self.month, raw, run_id=self.context.run.run_id, replace=replace)
+            # Dagster's own exception would leave the server at work, holding its locks: psycopg knows Python's alone.
+            with raise_interrupts_as(KeyboardInterrupt):
+                return loader.load(self.dataset, self.month, raw, run_id=self.context.run.run_id, replace=replace)
 
         try:
             load = self._persist(load_once)

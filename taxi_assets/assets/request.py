@@ -1,9 +1,10 @@
-"""Which months a run was asked for. Read from the run's tags and checked before anything else happens."""
+"""Which months a run was asked for, read from its tags and checked before anything else; and the labels it gets."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from taxi_assets.assets.ticks import Tick
 from taxi_assets.errors import MonthError
 from taxi_assets.settings import Settings
 from taxi_assets.trips.datasets import Dataset
@@ -12,6 +13,7 @@ from taxi_assets.trips.months import Month, months_between
 PARTITION_TAG = "dagster/partition"
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
+_BACKFILL_TAG = "dagster/backfill"
 REPLACE_TAG = "taxi_assets/replace"
 """Set to `true` on a run whose months replace what their files brought before."""
 
@@ -31,6 +33,26 @@ def requested_months(tags: Mapping[str, str], dataset: Dataset, settings: Settin
     except MonthError as error:
         raise MonthError(f"{error}; {_working_command(dataset, settings, job)}") from None
     raise MonthError(f"this run names no month; {_working_command(dataset, settings, job)}")
+
+
+def is_backfill(tags: Mapping[str, str]) -> bool:
+    """Whether a run belongs to a backfill of Dagster's: of the UI, of `dagster job backfill`, or over a range."""
+    return _BACKFILL_TAG in tags or RANGE_START_TAG in tags
+
+
+def labels_at_start(
+    tags: Mapping[str, str], dataset: Dataset, months: tuple[Month, ...], settings: Settings
+) -> dict[str, str]:
+    """The labels that a run gives itself. A backfill's run of several months has no one tick to be labelled with."""
+    if is_backfill(tags) and len(months) == 1:
+        return backfill_labels(dataset, months[0], settings)
+    return run_labels(dataset, months)
+
+
+def backfill_labels(dataset: Dataset, month: Month, settings: Settings) -> dict[str, str]:
+    """The labels of a month's run in a backfill, as in Kestra: those that the flow sets, and the month's own tick."""
+    tick = Tick.of_month(dataset.cron, settings.schedule_timezone, month)
+    return {**tick.labels, **run_labels(dataset, (month,))}
 
 
 def run_labels(dataset: Dataset, months: tuple[Month, ...]) -> dict[str, str]:

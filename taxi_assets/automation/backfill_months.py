@@ -7,10 +7,8 @@ from collections.abc import Mapping, Sequence
 from dagster import AssetKey, DagsterInstance
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
-from taxi_assets.assets.flow import FLOW_TAG, SCHEDULED_FLOW
 from taxi_assets.assets.partitions import monthly_partitions
-from taxi_assets.assets.request import run_labels
-from taxi_assets.automation.ticks import Tick
+from taxi_assets.assets.request import backfill_labels
 from taxi_assets.postgres.connection import Warehouse
 from taxi_assets.postgres.records import loaded_files
 from taxi_assets.settings import Settings
@@ -37,8 +35,5 @@ def failed_months(
 
 
 def backfill_tags(dataset: Dataset, month: Month, labels: Mapping[str, str], settings: Settings) -> dict[str, str]:
-    """A month's tags as Kestra gives them in a backfill: the labels, `file` and `taxi`, and the month's own tick."""
-    tick = Tick.of_month(dataset.cron, settings.schedule_timezone, month)
-    # A process of a shell is not one that the run queue started, so a limit of the queue must not count it: killed, it
-    # would seem to run for ever.
-    return {**labels, **tick.labels, **run_labels(dataset, (month,)), FLOW_TAG: f"{SCHEDULED_FLOW} in a shell"}
+    """A month's tags: the labels given, and those of every backfill."""
+    return {**labels, **backfill_labels(dataset, month, settings)}

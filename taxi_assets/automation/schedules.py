@@ -26,8 +26,8 @@ from dagster._core.storage.tags import RUN_KEY_TAG, SCHEDULE_NAME_TAG, SCHEDULED
 from dagster._time import get_current_timestamp
 
 from taxi_assets.assets.request import run_labels
+from taxi_assets.assets.ticks import Tick, ticks_after
 from taxi_assets.automation.published import unpublished
-from taxi_assets.automation.ticks import Tick, ticks_after
 from taxi_assets.settings import Settings
 from taxi_assets.trips.datasets import Dataset
 

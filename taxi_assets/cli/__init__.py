@@ -24,6 +24,9 @@ from taxi_assets.cli.services import down, up
 from taxi_assets.cli.settings import settings
 from taxi_assets.errors import TaxiAssetsError
 
+_INTERRUPTED = 130
+"""The exit status that typer makes of Ctrl-C."""
+
 app = typer.Typer(
     help="NYC taxi trips as monthly Dagster assets.", no_args_is_help=True, pretty_exceptions_enable=False
 )
@@ -52,6 +55,7 @@ def main() -> None:
     except TaxiAssetsError as error:
         Console(stderr=True, highlight=False).print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
         sys.exit(1)
-    except KeyboardInterrupt:
-        Console(stderr=True).print("stopped; what was loaded stays, and the same command goes on from there")
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            Console(stderr=True).print("stopped; what was loaded stays, and the same command goes on from there")
+        raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import csv
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 from pathlib import Path
 
+import psycopg
 import pytest
 from dagster import DagsterEventType, DagsterInstance, DagsterRun, RunsFilter
 from rich.console import Console
@@ -236,6 +238,36 @@ def test_killed_backfill_hinders_nobody(shell: Shell, warehouse: Warehouse) -> N
     runs = shell.runs()
     assert {run.tags["dagster/partition"] for run in runs} == {str(month) for month in months("2019-01", "2019-06")}
     assert all(run.is_finished for run in runs)
+
+
+def test_ctrl_c_leaves_a_month_in_whole_or_not_at_all(shell: Shell, warehouse: Warehouse) -> None:
+    shell.publish("green", months("2019-01", "2019-04"))
+    shell.run("backfill", "green", "--from", "2019-01", "--to", "2019-01")
+    with psycopg.connect(warehouse.url) as reader, warehouse.connect() as looking:
+        reader.execute("LOCK TABLE public.green_tripdata IN SHARE MODE")  # as a dump or an index build does
+        backfill = shell.start("backfill", "green", "--from", "2019-02", "--to", "2019-04")
+        eventually(lambda: looking.execute("SELECT FROM pg_locks WHERE NOT granted").fetchone() is not None)
+        backfill.send_signal(signal.SIGINT)
+        output, _ = backfill.communicate(timeout=30)
+        assert backfill.returncode == 130, output
+        assert output.strip() == "stopped; what was loaded stays, and the same command goes on from there"
+        at_work = "SELECT FROM pg_stat_activity WHERE application_name = 'taxi_assets green 2019-02'"
+        assert looking.execute(at_work).fetchone() is None, "the server has given it up as well"
+
+    def rows() -> list[tuple[str, int]]:
+        with warehouse.connect() as connection:
+            return connection.execute(
+                "SELECT filename, count(*) FROM public.green_tripdata GROUP BY 1 ORDER BY 1"
+            ).fetchall()
+
+    whole = [(f"green_tripdata_{month}.csv", 50) for month in months("2019-01", "2019-04")]
+    assert rows() == whole[:1]
+    assert "backfill 2 of green 2019-02..2019-04: interrupted, 0 of 3 months done" in shell.run(
+        "backfill-control", "status"
+    )
+    assert [run.status.value for run in shell.runs()] == ["SUCCESS", "FAILURE"]
+    shell.run("backfill", "green", "--from", "2019-01", "--to", "2019-04", "--only", "missing")
+    assert rows() == whole
 
 
 def test_two_backfills_take_turns_month_by_month(shell: Shell) -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from taxi_assets.automation.ticks import Tick, ticks_after
+from taxi_assets.assets.ticks import Tick, ticks_after
 from taxi_assets.trips.months import Month
 
 
