@@ -6,6 +6,7 @@ assets it selects, else the one that the settings say.
 """
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from dagster import (
@@ -61,10 +62,12 @@ def bigquery_assets(dataset: Dataset, settings: Settings) -> AssetsDefinition:
         can_subset=True,
     )
     def load_months(context: AssetExecutionContext) -> Iterator[MonthEvent]:
-        def one_month(month: Month) -> Iterator[MonthEvent]:
+        def one_month(month: Month, _held: None) -> Iterator[MonthEvent]:
             return _MonthRun(context, dataset, settings, month).run()
 
-        yield from run_months(context, dataset, settings, f"{dataset.taxi}_gcp_taxi", one_month)
+        yield from run_months(
+            context, dataset, settings, f"{dataset.taxi}_gcp_taxi", one_month, lambda _months: nullcontext()
+        )
 
     return load_months
 

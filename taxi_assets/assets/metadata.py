@@ -48,8 +48,8 @@ def table_definition(dataset: Dataset, table: str) -> Metadata:
     return {"dagster/table_name": f"public.{table}", "dagster/column_schema": table_schema(dataset.table_columns)}
 
 
-def raw_metadata(raw: RawFile) -> Metadata:
-    """Of a month's raw file."""
+def raw_metadata(raw: RawFile, seconds: float) -> Metadata:
+    """Of a month's raw file, which took so many seconds to download and verify, or to find unchanged."""
     return {
         "url": MetadataValue.url(raw.url) if raw.url.startswith("http") else raw.url,
         "path": MetadataValue.path(str(raw.path)),
@@ -57,6 +57,7 @@ def raw_metadata(raw: RawFile) -> Metadata:
         "sha256": raw.sha256,
         "etag": raw.etag or "none",
         "reused": not raw.fetched,
+        "seconds_download": round(seconds, 3),
         **({"note": raw.note} if raw.note else {}),
     }
 
@@ -74,8 +75,8 @@ def staging_metadata(load: Load, dataset: Dataset) -> Metadata:
     }
 
 
-def trips_metadata(load: Load) -> Metadata:
-    """Of a month in the trips table, with where the time went."""
+def trips_metadata(load: Load, seconds_dagster: float) -> Metadata:
+    """Of a month in the trips table, with where the time went; Dagster's own went into storing what came before."""
     total = {"total_rows_estimate" if load.total_is_estimate else "total_rows": load.total_rows}
     return {
         "dagster/partition_row_count": load.rows_read,
@@ -85,6 +86,8 @@ def trips_metadata(load: Load) -> Metadata:
         **(total if load.total_rows is not None else {}),
         "file": load.filename,
         **{f"seconds_{phase}": round(seconds, 3) for phase, seconds in load.seconds.items()},
+        "seconds_dagster": round(seconds_dagster, 3),
+        "copied_ahead": load.copied_ahead,
     }
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
+from typing import TypeVar
 
 from dagster import AssetCheckEvaluation, AssetExecutionContext, AssetMaterialization, Failure
 
@@ -16,6 +17,7 @@ from taxi_assets.trips.months import Month
 
 MonthEvent = AssetMaterialization | AssetCheckEvaluation
 """What a month tells Dagster, as soon as it is so."""
+_Held = TypeVar("_Held")
 
 
 def run_months(
@@ -23,13 +25,13 @@ def run_months(
     dataset: Dataset,
     settings: Settings,
     job: str,
-    one_month: Callable[[Month], Iterator[MonthEvent]],
-    limited: Callable[[str], AbstractContextManager[None]] = lambda _what: nullcontext(),
+    one_month: Callable[[Month, _Held], Iterator[MonthEvent]],
+    holding: Callable[[tuple[Month, ...]], AbstractContextManager[_Held]],
 ) -> Iterator[MonthEvent]:
     """Load the months the run asks for, oldest first; at the end fail naming those that failed.
 
-    `job` is the job to name to a person whose run names no month. `limited` holds while the months are loaded, and
-    is given their names.
+    `job` is the job to name to a person whose run names no month. `holding` is open while the months are loaded; each
+    is given what it holds.
     """
     try:
         months = requested_months(context.run.tags, dataset, settings, job)
@@ -39,13 +41,12 @@ def run_months(
     context.instance.add_run_tags(context.run.run_id, labels)
     if "DAGSTER_HOME" not in os.environ:
         context.log.warning("DAGSTER_HOME is not set: this run is not recorded, and the UI will not show it")
-    what = f"{dataset.taxi} {'..'.join(dict.fromkeys(map(str, (months[0], months[-1]))))}"
     failures: dict[Month, TaxiAssetsError] = {}
     try:
-        with limited(what):
+        with holding(months) as held:
             for month in months:
                 try:
-                    yield from one_month(month)
+                    yield from one_month(month, held)
                 except TaxiAssetsError as error:
                     context.log.error(f"{dataset.taxi} {month} failed: {error}")
                     failures[month] = error

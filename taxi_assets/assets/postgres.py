@@ -4,8 +4,9 @@ Separate assets over a range of months would skip every later month of staging w
 returned for a range counts for all of it. Here each month reports itself, and a failed one does not stop the rest.
 """
 
+import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dagster import (
@@ -32,7 +33,8 @@ from taxi_assets.trips.datasets import Dataset
 from taxi_assets.trips.months import Month
 
 if TYPE_CHECKING:
-    from taxi_assets.postgres.load import Load
+    from taxi_assets.postgres.ahead import Ahead
+    from taxi_assets.postgres.copied import Load
 
 CODE_VERSION = "1"
 _ATTEMPTS = 3
@@ -65,13 +67,21 @@ def postgres_assets(dataset: Dataset, settings: Settings) -> AssetsDefinition:
         can_subset=True,
     )
     def load_months(context: AssetExecutionContext) -> Iterator[MonthEvent]:
-        def one_month(month: Month) -> Iterator[MonthEvent]:
-            return _MonthRun(context, dataset, settings, month).run()
+        def one_month(month: Month, ahead: "Ahead") -> Iterator[MonthEvent]:
+            return _MonthRun(context, dataset, settings, month, ahead).run()
 
-        def limited(what: str) -> AbstractContextManager[None]:
-            return within_limit(context, flow_limit(context.run), what, settings)
+        @contextmanager
+        def holding(months: tuple[Month, ...]) -> "Iterator[Ahead]":
+            from taxi_assets.postgres.ahead import for_run
 
-        yield from run_months(context, dataset, settings, f"{dataset.taxi}_postgres_taxi", one_month, limited)
+            what = f"{dataset.taxi} {'..'.join(dict.fromkeys(map(str, (months[0], months[-1]))))}"
+            with (
+                within_limit(context, flow_limit(context.run), what, settings),
+                for_run(settings, dataset, months) as ahead,
+            ):
+                yield ahead
+
+        yield from run_months(context, dataset, settings, f"{dataset.taxi}_postgres_taxi", one_month, holding)
 
     return load_months
 
@@ -123,33 +133,37 @@ def _specs(dataset: Dataset) -> list[AssetSpec]:
 class _MonthRun:
     """One month's work inside a run, and the events that tell of it."""
 
-    def __init__(self, context: AssetExecutionContext, dataset: Dataset, settings: Settings, month: Month) -> None:
+    def __init__(
+        self, context: AssetExecutionContext, dataset: Dataset, settings: Settings, month: Month, ahead: "Ahead"
+    ) -> None:
         self.context = context
         self.dataset = dataset
         self.settings = settings
         self.month = month
+        self.ahead = ahead
+        self.seconds_dagster = 0.0
 
     def run(self) -> Iterator[MonthEvent]:
         """Load the month, or only fetch its file when nothing else is selected. Raises TaxiAssetsError."""
         # Imported here: the definitions are loaded by every Dagster process, the drivers only where they work.
-        from taxi_assets.postgres.connection import Warehouse
-        from taxi_assets.postgres.load import Loader
+        from taxi_assets.postgres.publish import publish
         from taxi_assets.trips.source import Source
 
         source = Source.from_settings(self.settings)
+        start = time.perf_counter()
         raw = source.fetch(self.dataset, self.month)
+        seconds = time.perf_counter() - start
         if raw.note:
             self.context.log.warning(raw.note)
-        yield self._materialized("raw_csv", raw_metadata(raw))
+        yield from self._tell(self._materialized("raw_csv", raw_metadata(raw, seconds)))
         if self.context.selected_asset_keys <= {AssetKey(f"{self.dataset.taxi}_raw_csv")}:
             return
         replace = self.context.run.tags.get(REPLACE_TAG) == "true"
 
         def load_once() -> "Load":
-            loader = Loader(Warehouse.from_settings(self.settings), self.settings)
             # Dagster's own exception would leave the server at work, holding its locks: psycopg knows Python's alone.
-            with raise_interrupts_as(KeyboardInterrupt):
-                return loader.load(self.dataset, self.month, raw, run_id=self.context.run.run_id, replace=replace)
+            with raise_interrupts_as(KeyboardInterrupt), self.ahead.copied(self.month, raw) as copied:
+                return publish(copied, self.settings, run_id=self.context.run.run_id, replace=replace)
 
         try:
             load = self._persist(load_once)
@@ -162,15 +176,23 @@ class _MonthRun:
                 f"staging also holds {load.staging_kept} rows of another load that are not in trips; they are left for "
                 f"it: if it is dead, TRUNCATE public.{self.dataset.staging_table} and run the month again"
             )
-        yield self._materialized("staging", staging_metadata(load, self.dataset))
-        yield from evaluate(AssetKey(f"{self.dataset.taxi}_staging"), self.dataset, self.month, load)
-        yield self._materialized("trips", trips_metadata(load))
+        yield from self._tell(
+            self._materialized("staging", staging_metadata(load, self.dataset)),
+            *evaluate(AssetKey(f"{self.dataset.taxi}_staging"), self.dataset, self.month, load),
+        )
+        yield self._materialized("trips", trips_metadata(load, self.seconds_dagster))
         self.context.log.info(
             "%s: %d rows read, %d inserted, %d already there",
             load.filename, load.rows_read, load.rows_inserted, load.rows_matched,
         )  # fmt: skip
         if not self.settings.keep_raw:
             source.discard(self.dataset, self.month)
+
+    def _tell(self, *events: MonthEvent) -> Iterator[MonthEvent]:
+        """Hand events to Dagster, which stores each before it comes back for the next."""
+        start = time.perf_counter()
+        yield from events
+        self.seconds_dagster += time.perf_counter() - start
 
     def _persist(self, load: "Callable[[], Load]") -> "Load":
         """Try again when the server went away, as one that restarts is back in seconds."""

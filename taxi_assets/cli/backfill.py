@@ -101,13 +101,17 @@ def _run(
     from taxi_assets.automation.backfill_months import backfill_tags
     from taxi_assets.cli.show import console, follow, print_results
     from taxi_assets.definitions import defs
+    from taxi_assets.postgres.ahead import for_runs
     from taxi_assets.postgres.backfills import live_backfill
     from taxi_assets.postgres.connection import Warehouse
 
     warehouse = Warehouse.from_settings(settings)
     _check_source(taxi, months, settings)
     job = defs.resolve_job_def(scheduled_job_name(taxi))
-    with live_backfill(warehouse, taxi.taxi, list(map(str, months)), labels) as live:
+    with (
+        live_backfill(warehouse, taxi.taxi, list(map(str, months)), labels) as live,
+        for_runs(settings, taxi, months),
+    ):
         bury_killed_runs(instance, warehouse)
         results = run_backfill(
             job,

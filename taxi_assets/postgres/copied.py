@@ -35,6 +35,8 @@ class Load:
     total_rows: int | None = None
     """Rows in trips afterwards; None when another session kept them from being counted."""
     total_is_estimate: bool = False
+    copied_ahead: bool = False
+    """Whether the copy was made while another month was published."""
     preview: list[tuple[Any, ...]] = field(default_factory=list)
     header: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)

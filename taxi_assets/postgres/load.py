@@ -52,7 +52,7 @@ class Loader:
         Raises FileError for a file that does not fit, BusyError when a lock is held too long, and WarehouseError.
         """
         with self.copied(dataset, month, raw, progress) as copied:
-            return self.publish(copied, run_id=run_id, replace=replace)
+            return publish(copied, self.settings, run_id=run_id, replace=replace)
 
     @contextmanager
     def copied(
@@ -72,10 +72,6 @@ class Loader:
             load.rows_read, load.csv_bytes = work.rows, file.size
             load.seconds["unpack"] = file.seconds_unpacking
             yield CopiedMonth(month, raw, tables, connections, work, load)
-
-    def publish(self, copied: CopiedMonth, *, run_id: str = "", replace: bool = False) -> Load:
-        """The second half of `load`: the month into staging and trips, in one transaction."""
-        return publish(copied, self.settings, run_id=run_id, replace=replace)
 
     def remove(self, dataset: Dataset, month: Month) -> int:
         """Take out of both tables the rows that a month's file brought, in one transaction; return how many of trips.
