@@ -55,6 +55,10 @@ class KestraError(TaxiAssetsError):
     """A Kestra server cannot be reached or refuses, or a flow cannot be read, replayed or run to its end."""
 
 
+class KestraSilentError(KestraError):
+    """A Kestra server, or what stands before it, does not answer; it may in a moment."""
+
+
 class MissingKeyError(SettingsError):
     """A key that neither the environment nor the key-value store has."""
 

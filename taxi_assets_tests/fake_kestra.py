@@ -46,10 +46,14 @@ class FakeKestra:
     """How often an execution is said to be running before it has ended."""
     never_ends: bool = False
     backfills_deleted: int = 0
+    refused_flow: str | None = None
+    """Id of a flow that is not taken."""
 
     def deploy(self, text: str) -> Answer:
         flow = dict(documents.load(text, "the flow"))
         name = (flow["namespace"], flow["id"])
+        if flow["id"] == self.refused_flow:
+            return 422, {"message": "refused by the test"}
         changed = self.sources.get(name) != text
         revision = self.flows.get(name, {}).get("revision", 0) + changed
         self.flows[name], self.sources[name] = {**flow, "revision": revision}, text

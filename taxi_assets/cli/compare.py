@@ -32,6 +32,7 @@ from taxi_assets.trips.source import Source
 
 NAMESPACE = "zoomcamp.compare"
 """Not that of the deployed flows: what a person has there stays as it is."""
+_EVERYWHERE = ("0.0.0.0", "[::]", "::")  # noqa: S104  looked for, not bound to
 OUR_DATABASE, KESTRA_DATABASE = "taxi_compare_dagster", "taxi_compare_kestra"
 
 
@@ -152,6 +153,11 @@ def _files(settings: Settings, server: Server) -> Iterator[str]:
     host, _, port = server.files_bind.rpartition(":")
     if not host or not port.isdigit():
         raise SettingsError(f"--files-bind {server.files_bind!r}: write it as HOST:PORT, for example 0.0.0.0:9000")
+    if host in _EVERYWHERE and server.files_url is None:
+        raise SettingsError(
+            f"--files-bind {server.files_bind} listens on every address and names none: "
+            "say with --files-url how Kestra reaches it, for example http://host.docker.internal:9000"
+        )
     with serving(folder_of(settings.source_url), host, int(port)) as url:
         yield server.files_url or url
 

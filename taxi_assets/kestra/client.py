@@ -14,11 +14,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from pydantic import TypeAdapter
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from taxi_assets.errors import KestraError
+from taxi_assets.errors import KestraError, KestraSilentError
 from taxi_assets.kestra import documents
 from taxi_assets.kestra.server import Execution, ExecutionPage, Flow, Key, LogLine, Trigger, TriggerPage, Value
-from taxi_assets.kestra.transport import Transport
+from taxi_assets.kestra.transport import Answer, Transport
 
 _FLOW = TypeAdapter(Flow)
 _EXECUTION = TypeAdapter(Execution)
@@ -30,6 +31,8 @@ _VALUE = TypeAdapter(Value)
 _KEYS = TypeAdapter(list[Key])
 _ANSWER = TypeAdapter(bool)
 _PAGE = 100
+_PATIENCE = 20.0
+"""Seconds that a server may be silent while we follow what it does."""
 _YAML = {"Content-Type": "application/x-yaml"}
 
 
@@ -106,7 +109,7 @@ class KestraClient:
         """Wait for the end of an execution, whatever it is. `timeout` is in seconds."""
         deadline = time.monotonic() + timeout
         while True:
-            execution = self.execution(execution_id)
+            execution = self.patiently(lambda: self.execution(execution_id))
             if on_progress:
                 on_progress(execution)
             if execution.has_ended:
@@ -117,6 +120,16 @@ class KestraClient:
                     f"it goes on at {self.url}, wait longer with --timeout"
                 )
             time.sleep(self.poll_seconds)
+
+    def patiently(self, read: Callable[[], Answer]) -> Answer:
+        """Ask again for a while when the server does not answer: what it has been told to do goes on without us."""
+        tries = Retrying(
+            retry=retry_if_exception_type(KestraSilentError),
+            stop=stop_after_delay(_PATIENCE),
+            wait=wait_fixed(self.poll_seconds),
+            reraise=True,
+        )
+        return tries(read)
 
     def executions(self, namespace: str, labels: Mapping[str, str]) -> list[Execution]:
         """Every execution of a namespace that has these labels, oldest first."""

@@ -99,8 +99,10 @@ class Sides:
     def compare(self, dataset: Dataset, months: Sequence[Month], ours: RunMonth, kestra: KestraSide) -> Comparison:
         """Run the months on both sides and compare what they leave.
 
-        Raises SettingsError when a database holds trips already: both sides must start from nothing.
+        Raises SettingsError when a database holds trips already, or both are the same one: both sides must start from
+        nothing and leave each other alone.
         """
+        _refuse_one_database(self.ours, self.kestra)
         for warehouse in (self.ours, self.kestra):
             _refuse_filled(warehouse, dataset)
         run = self._backfill if kestra.backfilling else self._month_by_month
@@ -137,6 +139,17 @@ class Sides:
     def _told(self, month: MonthComparison) -> MonthComparison:
         self.on_month(month)
         return month
+
+
+def _refuse_one_database(ours: Warehouse, kestra: Warehouse) -> None:
+    """URLs may differ and mean the same, so the servers are asked: when they started, and which database this is."""
+    identity = "SELECT pg_postmaster_start_time(), oid FROM pg_database WHERE datname = current_database()"
+    with ours.connect() as one, kestra.connect() as other:
+        if one.execute(identity).fetchone() == other.execute(identity).fetchone():
+            raise SettingsError(
+                f"both sides of the comparison are the database {ours.display}: give Kestra's side one of its own "
+                "with --kestra-database-url"
+            )
 
 
 def _refuse_filled(warehouse: Warehouse, dataset: Dataset) -> None:

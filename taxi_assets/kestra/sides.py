@@ -93,16 +93,20 @@ class KestraServerSide:
         return f"Kestra's side is {flow} on the server at {self.client.url}, downloads included on both sides."
 
     def __enter__(self) -> Self:
-        for text in flows.render(self.settings, self.target, flows.POSTGRES_BUILDERS).values():
-            self.client.create_or_update(text)
+        try:
+            for text in flows.render(self.settings, self.target, flows.POSTGRES_BUILDERS).values():
+                self.client.create_or_update(text)
+        except KestraError as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # A server that is gone cannot be tidied; what went wrong before is what a person must see.
-        with suppress(KestraError) if error else nullcontext():
-            for flow in flows.build(self.settings, self.target, flows.POSTGRES_BUILDERS):
+        for flow in flows.build(self.settings, self.target, flows.POSTGRES_BUILDERS):
+            with suppress(KestraError) if error else nullcontext():
                 self.client.delete_flow(self.target.namespace, flow["id"])
 
     def run_month(self, dataset: Dataset, month: Month) -> MonthRun:
@@ -141,7 +145,7 @@ class KestraServerSide:
 
     def _wait_until(self, arrived: Callable[[], bool], timeout: float, what: str) -> None:
         deadline = time.monotonic() + timeout
-        while not arrived():
+        while not self.client.patiently(arrived):
             if time.monotonic() > deadline:
                 raise KestraError(
                     f"waited {timeout:g} s in vain for {what} at {self.client.url}: "

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from pydantic import TypeAdapter, ValidationError
 
-from taxi_assets.errors import KestraError
+from taxi_assets.errors import KestraError, KestraSilentError
 
 if TYPE_CHECKING:
     import httpx
@@ -17,6 +17,8 @@ Answer = TypeVar("Answer")
 _LOGIN = "set KESTRA_USER and KESTRA_PASSWORD, or give the options for user and password"
 
 
+_SILENT = {502, 503, 504}
+"""What stands before a server answers while the server itself does not."""
 _FORM = "write it as http://localhost:8080"
 
 
@@ -83,9 +85,9 @@ class Transport:
         try:
             return self._client.request(method, "/" + "/".join(quote(part, safe="") for part in path), **request)
         except httpx.TimeoutException:
-            raise KestraError(
+            raise KestraSilentError(
                 f"{doing}: Kestra at {self.url} did not answer within {self.timeout:g} s; "
-                "look at its log, or wait longer with --timeout"
+                "look at its log, then run it again"
             ) from None
         except httpx.TransportError as error:
             raise self._unreachable(error, doing) from None
@@ -97,13 +99,14 @@ class Transport:
                 f"{doing}: no TLS connection to Kestra at {self.url} ({said}); "
                 "check http:// or https://, and that SSL_CERT_FILE names the authority of its certificate"
             )
-        return KestraError(f"{doing}: cannot reach Kestra at {self.url} ({said}); check that it runs and the URL")
+        return KestraSilentError(f"{doing}: cannot reach Kestra at {self.url} ({said}); check that it runs and the URL")
 
     def _refusal(self, response: httpx.Response, doing: str) -> KestraError:
         said = _message(response)
         if response.status_code in {401, 403}:
             said = f"user or password refused ({response.status_code}): {_LOGIN}"
-        return KestraError(f"{doing}: Kestra at {self.url}: {said}")
+        kind = KestraSilentError if response.status_code in _SILENT else KestraError
+        return kind(f"{doing}: Kestra at {self.url}: {said}")
 
 
 def _without_login(text: str) -> str:

@@ -174,6 +174,26 @@ def test_a_database_with_rows_is_refused(kestra: FakeKestra, kestra_database: st
     assert sorted(kestra.deleted) == sorted(kestra.flows)
 
 
+def test_one_database_for_both_sides_is_refused(warehouse: Warehouse) -> None:
+    same = f"{warehouse.url.rpartition('/')[0]}/taxi_compare_dagster?application_name=another_url"
+    result = run(*GREEN, "--replay", "--kestra-database-url", same)
+    assert "give Kestra's side one of its own" in str(result.exception)
+
+
+def test_files_served_on_every_address_need_a_url_that_kestra_can_use(kestra: FakeKestra) -> None:
+    result = run_with(kestra, "--files-bind", "0.0.0.0:0")
+    assert "say with --files-url how Kestra reaches it" in str(result.exception)
+    assert kestra.flows == {}
+
+
+def test_a_deployment_that_fails_leaves_no_flow_behind(kestra: FakeKestra) -> None:
+    kestra.refused_flow = "05_postgres_taxi_scheduled"
+    result = run_with(kestra)
+    assert "refused by the test" in str(result.exception)
+    assert [flow_id for _, flow_id in kestra.flows] == ["04_postgres_taxi"]
+    assert set(kestra.flows) <= set(kestra.deleted)
+
+
 @pytest.mark.parametrize("how", [(), ("--backfill",)], ids=["executions", "backfill"])
 def test_a_timeout_is_one_line_and_leaves_nothing_running(kestra: FakeKestra, how: tuple[str, ...]) -> None:
     kestra.never_ends = True

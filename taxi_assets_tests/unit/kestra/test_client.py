@@ -117,6 +117,15 @@ def test_an_execution_is_followed_to_success() -> None:
     assert (ended.labels["taxi"], ended.labels["run"]) == ("green", "side-by-side")
 
 
+def test_a_moment_of_silence_does_not_end_what_is_followed() -> None:
+    silent: Exchange = {
+        **recorded("execution_running"),
+        "response": {"status": 503, "content_type": "text/plain", "body": "no server is available"},
+    }
+    with client_of(silent, silent, "execution_success") as client:
+        assert client.follow("5ADukpAQqMXzYzAzD0bnVg", timeout=5).state == "SUCCESS"
+
+
 def test_a_failed_execution_names_its_task_and_shows_its_log() -> None:
     with client_of("execution_create_failing", "execution_failed", "logs_failed") as client:
         created = client.execute("parity", "failing_probe", {"taxi": "green", "month": "01"})
