@@ -49,7 +49,7 @@ def build_defs(settings: Settings) -> Definitions:
             gcp_setup_job(settings),
         ],
         schedules=schedules,
-        sensors=[release_sensor(scheduled, settings), trips_changed(downstream), failure_sensor(settings)],
+        sensors=[release_sensor(scheduled, settings), trips_changed(downstream, settings), failure_sensor(settings)],
         executor=in_process_executor,
     )
 

@@ -23,6 +23,7 @@ from taxi_assets.settings import Settings
 from taxi_assets.trips.datasets import DATASETS
 from taxi_assets.trips.months import Month, months_between
 from taxi_assets.trips.sample import write_mirror
+from taxi_assets_tests.conftest import server_folder
 
 FIRST, LAST = Month(2020, 1), Month(2020, 9)
 ROWS = 3_000
@@ -117,17 +118,19 @@ class Stack:
 
 
 @contextmanager
-def running_stack(folder: Path, **variables: str) -> Iterator[Stack]:
+def running_stack(**variables: str) -> Iterator[Stack]:
     """A stack with generated months of both taxis, to be brought up, and taken down afterwards with its database."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        stack = Stack(folder, probe.getsockname()[1], variables)
-    write_mirror(stack.mirror, months_between(FIRST, LAST), ROWS)
-    try:
-        yield stack
-    finally:
-        stack.command("down")
-        stack.command("db", "stop")
+        port = probe.getsockname()[1]
+    with server_folder() as folder:
+        stack = Stack(folder, port, variables)
+        write_mirror(stack.mirror, months_between(FIRST, LAST), ROWS)
+        try:
+            yield stack
+        finally:
+            stack.command("down")
+            stack.command("db", "stop")
 
 
 def file_of(stack: Stack, taxi: str, month: str) -> Path:

@@ -24,6 +24,7 @@ from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
 from taxi_assets.assets.flow import flow_limit
+from taxi_assets.errors import TaxiAssetsError
 from taxi_assets.settings import Settings
 from taxi_assets.trips.datasets import DATASETS
 
@@ -58,7 +59,7 @@ def analyze_trips(settings: Settings) -> JobDefinition:
     return analyze
 
 
-def trips_changed(job: JobDefinition) -> SensorDefinition:
+def trips_changed(job: JobDefinition, settings: Settings) -> SensorDefinition:
     """Requests the job once for all months loaded since its last request, and not while a backfill runs."""
 
     @sensor(
@@ -77,7 +78,11 @@ def trips_changed(job: JobDefinition) -> SensorDefinition:
         changed = [record for record in records if _rows_inserted(record)]
         if not changed:
             return SensorResult(skip_reason=f"{len(records)} loads that added no row", cursor=str(last))
-        if busy := _busy(context.instance):
+        try:
+            busy = _busy(context.instance) or _shell_backfill(settings)
+        except TaxiAssetsError as error:
+            return SensorResult(skip_reason=str(error))
+        if busy:
             return SensorResult(skip_reason=f"{len(changed)} months were loaded; waiting for {busy}")
         months = ", ".join(sorted({_month(record) for record in changed}))
         return SensorResult(
@@ -118,3 +123,12 @@ def _busy(instance: DagsterInstance) -> str | None:
     runs = instance.get_runs(RunsFilter(statuses=list(NOT_FINISHED_STATUSES)))
     busy = next((run for run in runs if flow_limit(run) is not None), None)
     return f"run {busy.run_id[:8]} of {busy.tags.get('file', busy.job_name)}" if busy else None
+
+
+def _shell_backfill(settings: Settings) -> str | None:
+    """A `taxi-assets backfill` that is alive: paused or between two months it has no run. Raises WarehouseError."""
+    from taxi_assets.postgres.backfills import backfill_status
+    from taxi_assets.postgres.connection import Warehouse
+
+    with Warehouse.from_settings(settings).connect() as connection:
+        return next((str(status) for status in backfill_status(connection) if status.alive), None)

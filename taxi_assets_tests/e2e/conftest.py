@@ -44,9 +44,9 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def stack(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:  # noqa: ARG001
+def stack(browser: Browser) -> Iterator[Stack]:  # noqa: ARG001
     """Dagster with a few months loaded from the shell before it was brought up, and one broken file to come."""
-    with running_stack(tmp_path_factory.mktemp("e2e")) as stack:
+    with running_stack() as stack:
         broken = file_of(stack, "green", BROKEN_MONTH)
         broken.write_bytes(broken.read_bytes()[:-2000])
         stack.command("backfill", "green", "--from", "2020-04", "--to", "2020-05")

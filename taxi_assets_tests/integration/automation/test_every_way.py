@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
+import psycopg
 import pytest
 
 from taxi_assets.assets.flow import FLOW_TAG, SCHEDULED_FLOW
@@ -33,6 +34,7 @@ LAUNCH = """mutation ($params: LaunchBackfillParams!) { launchPartitionBackfill(
   __typename ... on LaunchBackfillSuccess { backfillId } } }"""
 REEXECUTE = """mutation ($params: ReexecutionParams!) { launchRunReexecution(reexecutionParams: $params) {
   __typename ... on LaunchRunSuccess { run { runId } } } }"""
+TERMINATE = "mutation ($run: String!) { terminateRun(runId: $run) { __typename } }"
 RUNS = """{ runsOrError { ... on Runs { results {
   runId status jobName creationTime tags { key value } assetMaterializations { timestamp partition } } } } }"""
 
@@ -71,10 +73,10 @@ def runs_of(stack: Stack) -> list[Run]:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack() -> Iterator[Stack]:
     """Up, with a yellow file that is cut short, and one that ends with a line of nonsense."""
     own = {"TAXI_BACKFILL_POLICY": "per_month", "TAXI_FIRST_MONTH": "2019-01"}
-    with running_stack(tmp_path_factory.mktemp("ways"), **own) as stack:
+    with running_stack(**own) as stack:
         write_mirror(stack.mirror, months("2019-01", "2019-03"), ROWS, datasets=[DATASETS["green"]])
         short, odd = (file_of(stack, "yellow", month) for month in ("2020-01", "2020-02"))
         short.write_bytes(short.read_bytes()[:-2000])
@@ -84,9 +86,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="module")
-def runs(stack: Stack) -> dict[str, Run]:
+def warehouse(stack: Stack) -> Warehouse:
+    return Warehouse(stack.command("db", "url").strip())
+
+
+@pytest.fixture(scope="module")
+def runs(stack: Stack, warehouse: Warehouse) -> dict[str, Run]:
     """The runs by what they load, after all had asked while another run of the flow was at work, and one was killed."""
-    warehouse = Warehouse(stack.command("db", "url").strip())
     holder = Asker("holder", "green 2019-12", datetime.now(UTC), print)
     shell = ("-m", "taxi_assets.definitions")
     with slot(warehouse, FlowLimit(SCHEDULED_FLOW, 1, Surplus.QUEUE), holder):
@@ -199,3 +205,19 @@ def test_failed_months_run_again_in_the_ui_take_the_repaired_files(stack: Stack,
             assert run.status == "SUCCESS"
             assert run.tags["trigger.date"] == failed.tags["trigger.date"]
             assert (run.tags["file"], ROWS) in loaded
+
+
+def test_run_terminated_in_the_ui_ends_the_servers_work_too(
+    stack: Stack, runs: dict[str, Run], warehouse: Warehouse
+) -> None:
+    with psycopg.connect(warehouse.url) as reader, warehouse.connect() as looking:
+        reader.execute("LOCK TABLE public.green_tripdata IN SHARE MODE")  # as a dump or an index build does
+        params = {"parentRunId": runs["green 2019-01"].run_id, "strategy": "ALL_STEPS"}
+        run_id = stack.graphql(REEXECUTE, params=params)["launchRunReexecution"]["run"]["runId"]
+        wait_for(
+            lambda: looking.execute("SELECT FROM pg_locks WHERE NOT granted").fetchone() is not None, 60, "it loads"
+        )
+        assert stack.graphql(TERMINATE, run=run_id)["terminateRun"]["__typename"] == "TerminateRunSuccess"
+        wait_for(lambda: {run.run_id: run.status for run in runs_of(stack)}[run_id] == "CANCELED", 60, "it has ended")
+        at_work = "SELECT FROM pg_stat_activity WHERE application_name = 'taxi_assets green 2019-01'"
+        assert looking.execute(at_work).fetchone() is None

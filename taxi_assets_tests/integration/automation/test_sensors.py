@@ -14,6 +14,7 @@ from dagster import DagsterInstance, Definitions, ExecuteInProcessResult, build_
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from taxi_assets.automation.release_sensor import RUNS_PER_TICK
+from taxi_assets.postgres.backfills import live_backfill
 from taxi_assets.postgres.connection import Warehouse
 from taxi_assets.trips.datasets import DATASETS
 from taxi_assets.trips.sample import write_mirror
@@ -125,6 +126,18 @@ def test_downstream_waits_while_a_backfill_runs(place: Place) -> None:
     assert requested(looked) == []
     assert "1 months were loaded; waiting for run" in str(looked.skip_message)
     place.instance.report_run_failed(other)
+    assert len(place.look("trips_changed").run_requests or []) == 1
+
+
+def test_downstream_waits_for_a_backfill_of_a_shell_that_rests_between_two_months(
+    place: Place, warehouse: Warehouse
+) -> None:
+    place.publish("2019-01", "2019-01")
+    place.load("2019-01")
+    with live_backfill(warehouse, "green", ["2019-01", "2019-02"], {}):
+        looked = place.look("trips_changed")
+        assert requested(looked) == []
+        assert "waiting for backfill 1 of green 2019-01..2019-02: running" in str(looked.skip_message)
     assert len(place.look("trips_changed").run_requests or []) == 1
 
 

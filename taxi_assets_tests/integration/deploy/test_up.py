@@ -21,9 +21,9 @@ RUNS = "{ runsOrError { ... on Runs { results { runId status rootRunId } } } }"
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack() -> Iterator[Stack]:
     """Up, after a month was loaded from the shell."""
-    with running_stack(tmp_path_factory.mktemp("up")) as stack:
+    with running_stack() as stack:
         stack.command("backfill", "green", "--from", "2020-04", "--to", "2020-04")
         said = stack.up()
         assert "1 runs brought along" in said
