@@ -74,7 +74,7 @@ format: venv ## format and fix what ruff can
 
 lock: ## resolve the versions in requirements/ anew (needs uv)
 	$(LOCK) -o requirements/postgres.txt
-	$(LOCK) --extra ui -o requirements/server.txt
+	$(LOCK) --extra ui --extra gcp -o requirements/server.txt
 	echo hatchling | $(LOCK:pyproject.toml=-) -o requirements/build.txt
 	$(LOCK) --extra gcp -o requirements/gcp.txt
 	$(LOCK) --extra ui --extra gcp --extra gcp-dev --extra dev --extra e2e -o requirements/dev.txt
