@@ -277,12 +277,15 @@ def locked(name: str) -> set[str]:
     return set(re.findall(r"^[a-z0-9].*?==\S+", (ROOT / "requirements" / name).read_text(), re.MULTILINE))
 
 
-def test_run_queue_has_the_limit_of_the_scheduled_flow() -> None:
+def test_run_queue_has_the_limit_of_the_scheduled_flow_and_no_asset_wants_a_pool() -> None:
     from taxi_assets.assets.flow import FLOW_TAG, SCHEDULED_FLOW
+    from taxi_assets.definitions import defs
 
     config = yaml.safe_load((ROOT / "deploy" / "dagster.yaml").read_text())
     assert config["concurrency"]["runs"]["tag_concurrency_limits"] == [
         {"key": FLOW_TAG, "value": SCHEDULED_FLOW, "limit": 1}
     ]
+    assert "pools" not in config["concurrency"]
+    assert not any(node.pools for job in defs.resolve_all_job_defs() for node in job.all_node_defs)
     assert config["run_retries"]["retry_on_asset_or_op_failure"] is False
     assert config["telemetry"]["enabled"] is False
