@@ -160,7 +160,7 @@ class _MonthRun:
                 if self._wanted(*BOTH_WAYS):
                     yield from self._own_table(month, way)
             except FileError as error:
-                yield failed_file(self._key("bq_month"), self.month, error)
+                yield failed_file(self.context.instance, self._key("bq_month"), self.month, error)
                 source.discard(self.dataset, self.month)  # so that a repaired file is fetched next time
                 raise
             if self._wanted("bq_trips"):
@@ -181,7 +181,7 @@ class _MonthRun:
     def _own_table(self, month: "MonthLoad", way: str) -> Iterator[MonthEvent]:
         month.make_month(way)
         yield self._materialized("bq_month", month_metadata(month.load, self.dataset, month.tables))
-        yield from evaluate(self._key("bq_month"), self.dataset, self.month, month.load)
+        yield from evaluate(self.context.instance, self._key("bq_month"), self.dataset, self.month, month.load)
 
     def _way(self, clients: "Clients") -> str:
         external, load = self._wanted(*EXTERNAL_WAY), self._wanted(*LOAD_WAY)

@@ -151,7 +151,7 @@ class _MonthRun:
         try:
             load = self._persist(load_once)
         except FileError as error:
-            yield failed_file(AssetKey(f"{self.dataset.taxi}_staging"), self.month, error)
+            yield failed_file(self.context.instance, AssetKey(f"{self.dataset.taxi}_staging"), self.month, error)
             source.discard(self.dataset, self.month)  # so that a repaired file is fetched next time
             raise
         if load.staging_kept:
@@ -160,7 +160,9 @@ class _MonthRun:
                 f"it: if it is dead, TRUNCATE public.{self.dataset.staging_table} and run the month again"
             )
         yield self._materialized("staging", staging_metadata(load, self.dataset))
-        yield from evaluate(AssetKey(f"{self.dataset.taxi}_staging"), self.dataset, self.month, load)
+        yield from evaluate(
+            self.context.instance, AssetKey(f"{self.dataset.taxi}_staging"), self.dataset, self.month, load
+        )
         yield self._materialized("trips", trips_metadata(load))
         self.context.log.info(
             "%s: %d rows read, %d inserted, %d already there",
