@@ -194,6 +194,12 @@ def test_dagster_finds_its_code_server_and_storage(services: dict[str, Any]) -> 
     )
 
 
+def test_restoring_stops_whatever_uses_a_database(services: dict[str, Any]) -> None:
+    (line,) = re.findall(r"compose --profile kestra stop (.+)", (ROOT / "docs" / "deployment.md").read_text())
+    of_databases = {name for name, service in services.items() if service["image"].startswith("postgres:")}
+    assert set(line.split()) == set(services) - of_databases
+
+
 def test_managed_postgres_takes_the_place_of_the_container(loader: list[str]) -> None:
     url = "postgresql://taxi:secret@db.example.com:5432/ny_taxi?sslmode=require"
     result = run_compose(loader, [], "deploy/managed-postgres.yml", **example(), TAXI_POSTGRES_URL=url)
