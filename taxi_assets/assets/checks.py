@@ -81,7 +81,7 @@ def evaluate(
     yield about.evaluation(_ROWS, passed=True, metadata={"rows": load.rows_read})
     for name, (rows, limit) in shares.items():
         share = rows / load.rows_read
-        yield about.evaluation(name, passed=share <= limit, metadata={"rows": rows, "share": share})
+        yield about.evaluation(name, passed=share <= limit, metadata={"rows": rows, "share": round(share, 6)})
 
 
 def failed_file(instance: DagsterInstance, asset: AssetKey, month: Month, error: FileError) -> AssetCheckEvaluation:
