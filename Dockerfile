@@ -1,5 +1,5 @@
 # One image for the webserver, the daemon and the code server; docker-compose.yml says which command each runs.
-FROM python:3.12-slim-bookworm AS build
+FROM python:3.12.13-slim-bookworm AS build
 WORKDIR /src
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/venv && python -m venv /opt/build
@@ -11,7 +11,7 @@ COPY taxi_assets taxi_assets
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
  && /opt/venv/bin/pip install --no-deps /wheels/*.whl
 
-FROM python:3.12-slim-bookworm
+FROM python:3.12.13-slim-bookworm
 RUN useradd --system --uid 10001 --create-home taxi \
  && install -d -o taxi -g taxi /data /opt/dagster /opt/dagster/storage
 COPY --from=build /opt/venv /opt/venv

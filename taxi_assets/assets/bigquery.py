@@ -84,36 +84,36 @@ def _specs(dataset: Dataset) -> list[AssetSpec]:
         (
             "gcs_csv",
             ["raw_csv"],
-            {"googlecloudstorage", "csv"},
-            f"A month's {taxi} trips in the bucket, unpacked: `gs://GCP_BUCKET_NAME/{taxi}_tripdata_YYYY-MM.csv`.",
+            {"gcs", "csv"},
+            f"A {taxi} month's CSV in the bucket, unpacked.",
             {},
         ),
         (
             "bq_external",
             ["gcs_csv"],
             {"bigquery", "table"},
-            f"`{own}_ext`: the month's CSV as BigQuery reads it in the bucket.",
+            f"{own}_ext: the CSV as BigQuery reads it in the bucket.",
             table_definition(dataset.columns),
         ),
         (
             "bq_staging",
             ["raw_csv"],
             {"bigquery", "table"},
-            f"`{own}_staging`: the month's CSV as a load job puts it into BigQuery without a bucket, types guessed.",
+            f"{own}_staging: the CSV, loaded without a bucket.",
             {},
         ),
         (
             "bq_month",
             ["bq_external", "bq_staging"],
             {"bigquery", "table"},
-            f"`{own}`: the {taxi} month with row id and file name.",
+            f"{own}: the month with row id and file name.",
             table_definition(dataset.table_columns),
         ),
         (
             "bq_trips",
             ["bq_month"],
             {"bigquery", "table"},
-            f"`{table}`: all {taxi} trips by day of pickup, each file's new ids merged in.",
+            f"{table}: all trips, each file's new ids merged in.",
             table_definition(dataset.table_columns),
         ),
     ]
@@ -163,7 +163,7 @@ class _MonthRun:
                 if self._wanted(*BOTH_WAYS):
                     yield from self._own_table(month, way)
             except FileError as error:
-                yield failed_file(self._key("bq_month"), self.month, error)
+                yield failed_file(self.context.instance, self._key("bq_month"), self.month, error)
                 source.discard(self.dataset, self.month)  # so that a repaired file is fetched next time
                 raise
             if self._wanted("bq_trips"):
@@ -184,7 +184,7 @@ class _MonthRun:
     def _own_table(self, month: "MonthLoad", way: str) -> Iterator[MonthEvent]:
         month.make_month(way)
         yield self._materialized("bq_month", month_metadata(month.load, self.dataset, month.tables))
-        yield from evaluate(self._key("bq_month"), self.dataset, self.month, month.load)
+        yield from evaluate(self.context.instance, self._key("bq_month"), self.dataset, self.month, month.load)
 
     def _way(self, clients: "Clients") -> str:
         external, load = self._wanted(*EXTERNAL_WAY), self._wanted(*LOAD_WAY)

@@ -5,7 +5,7 @@ returned for a range counts for all of it. Here each month reports itself, and a
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -155,7 +155,7 @@ class _MonthRun:
         seconds = time.perf_counter() - start
         if raw.note:
             self.context.log.warning(raw.note)
-        yield from self._tell(self._materialized("raw_csv", raw_metadata(raw, seconds)))
+        yield from self._tell([self._materialized("raw_csv", raw_metadata(raw, seconds))])
         if self.context.selected_asset_keys <= {AssetKey(f"{self.dataset.taxi}_raw_csv")}:
             return
         replace = self.context.run.tags.get(REPLACE_TAG) == "true"
@@ -168,7 +168,7 @@ class _MonthRun:
         try:
             load = self._persist(load_once)
         except FileError as error:
-            yield failed_file(AssetKey(f"{self.dataset.taxi}_staging"), self.month, error)
+            yield failed_file(self.context.instance, AssetKey(f"{self.dataset.taxi}_staging"), self.month, error)
             source.discard(self.dataset, self.month)  # so that a repaired file is fetched next time
             raise
         if load.staging_kept:
@@ -176,10 +176,9 @@ class _MonthRun:
                 f"staging also holds {load.staging_kept} rows of another load that are not in trips; they are left for "
                 f"it: if it is dead, TRUNCATE public.{self.dataset.staging_table} and run the month again"
             )
-        yield from self._tell(
-            self._materialized("staging", staging_metadata(load, self.dataset)),
-            *evaluate(AssetKey(f"{self.dataset.taxi}_staging"), self.dataset, self.month, load),
-        )
+        staging = AssetKey(f"{self.dataset.taxi}_staging")
+        yield from self._tell([self._materialized("staging", staging_metadata(load, self.dataset))])
+        yield from self._tell(evaluate(self.context.instance, staging, self.dataset, self.month, load))
         yield self._materialized("trips", trips_metadata(load, self.seconds_dagster))
         self.context.log.info(
             "%s: %d rows read, %d inserted, %d already there",
@@ -188,7 +187,7 @@ class _MonthRun:
         if not self.settings.keep_raw:
             source.discard(self.dataset, self.month)
 
-    def _tell(self, *events: MonthEvent) -> Iterator[MonthEvent]:
+    def _tell(self, events: Iterable[MonthEvent]) -> Iterator[MonthEvent]:
         """Hand events to Dagster, which stores each before it comes back for the next."""
         start = time.perf_counter()
         yield from events

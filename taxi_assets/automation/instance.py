@@ -10,10 +10,13 @@ import os
 import re
 from pathlib import Path
 
-from dagster import DagsterInstance
+from dagster import DagsterInstance, DagsterInvalidConfigError
+from dagster._check import CheckError
 from fasteners import InterProcessLock
+from yaml import YAMLError
 
 from taxi_assets.automation.storage import STORAGE_VARIABLE, copy_history, storage_url
+from taxi_assets.errors import ServiceError
 from taxi_assets.settings import Settings
 
 _CONFIG = """\
@@ -45,12 +48,24 @@ def instance_environment(settings: Settings) -> dict[str, str]:
 
 
 def open_instance(settings: Settings) -> DagsterInstance:
-    """The instance in `dagster_home`, also for the processes started from this one."""
+    """The instance in `dagster_home`, also for the processes started from this one.
+
+    Raises ServiceError, in one line, for a dagster.yaml that Dagster does not take.
+    """
     variables = instance_environment(settings)
     os.environ.update(variables)
     home = variables["DAGSTER_HOME"]
     with InterProcessLock(Path(home) / ".opening"):  # two processes that make the storage at once spoil it
-        return DagsterInstance.from_config(home)
+        try:
+            return DagsterInstance.from_config(home)
+        except (DagsterInvalidConfigError, CheckError, YAMLError) as error:
+            raise ServiceError(f"{home}/dagster.yaml: {_reason(error)}; compare it with deploy/dagster.yaml") from error
+
+
+def _reason(error: Exception) -> str:
+    """Without the list of all that Dagster would have taken, and without its stack trace."""
+    said = error.errors[0].message if isinstance(error, DagsterInvalidConfigError) else str(error)
+    return " ".join(re.split(r" Expected: | In order for |Stack Trace", said)[0].split()).rstrip(".")
 
 
 def deploy_instance(settings: Settings, config: Path) -> int:

@@ -62,7 +62,7 @@ def taxi_schedule(
         execution_fn=evaluate,
         execution_timezone=settings.schedule_timezone,
         default_status=DefaultScheduleStatus.STOPPED,
-        description=f"Loads the {dataset.taxi} month that the tick lies in, and those of missed ticks "
+        description=f"Runs {job.name} for the month that the tick lies in, and for those of missed ticks "
         f"({settings.recover_missed_schedules}, TAXI_RECOVER_MISSED_SCHEDULES).",
     )
 

@@ -6,10 +6,12 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 import psycopg
-from dagster import DagsterInstance, DagsterRun
+from dagster import AssetCheckEvaluation, DagsterInstance, DagsterRun, EventLogEntry
 from dagster._core.instance.utils import RUNLESS_RUN_ID
+from dagster_shared.record import replace
 from psycopg import errors, sql
 
+from taxi_assets.assets.checks import last_materialization
 from taxi_assets.postgres.server import EmbeddedServer
 from taxi_assets.settings import Settings
 
@@ -46,13 +48,24 @@ def copy_history(before: DagsterInstance, after: DagsterInstance) -> int:
         _copy_snapshots(record.dagster_run, before, after)
         after.run_storage.add_historical_run(record.dagster_run, record.create_timestamp)
         for entry in before.all_logs(record.dagster_run.run_id):
-            after.event_log_storage.store_event(entry)
+            after.event_log_storage.store_event(_pointing_into(after, entry))
             if entry.dagster_event is not None:  # the run's start and end come from its events
                 at = datetime.fromtimestamp(entry.timestamp, UTC)
                 after.run_storage.handle_run_event(entry.run_id, entry.dagster_event, at)
     for entry in before.all_logs(RUNLESS_RUN_ID):
         after.event_log_storage.store_event(entry)
     return len(runs)
+
+
+def _pointing_into(instance: DagsterInstance, entry: EventLogEntry) -> EventLogEntry:
+    """The same, but for the id of the materialization that a check is about, which differs between storages."""
+    event = entry.dagster_event
+    evaluation = event.event_specific_data if event else None
+    if event is None or not isinstance(evaluation, AssetCheckEvaluation) or evaluation.partition is None:
+        return entry
+    target = last_materialization(instance, evaluation.asset_key, evaluation.partition)
+    moved = replace(evaluation, target_materialization_data=target)
+    return entry._replace(dagster_event=event._replace(event_specific_data=moved))
 
 
 def _copy_snapshots(run: DagsterRun, before: DagsterInstance, after: DagsterInstance) -> None:

@@ -1,4 +1,4 @@
-"""`taxi-assets doctor`: whether everything a load needs is there, in one line each."""
+"""`taxi-assets doctor`: whether everything a load needs is there, in one line each, which says what to do if not."""
 
 from __future__ import annotations
 
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 _FLOW = ("zoomcamp", "04_postgres_taxi")
+_IN_POSTGRES = "PostgreSQL (DAGSTER_POSTGRES_URL)"
+_SILENT = 120
+"""Seconds without a heartbeat after which the daemon is taken for ended; it gives one every 30."""
+_START = "start it: taxi-assets up, or on a server docker compose up -d dagster_daemon"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Finding:
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="A list of objects with name, ok and said.")] = False,
 ) -> None:
-    """Check source, database, Dagster's storage, daemon and Kestra. Exit status 1 when one is not right."""
+    """Check source, database, Dagster's storage, daemon and Kestra, a line for each. Exit status 1 if one is WRONG."""
     findings = examine(get_settings())
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
@@ -46,7 +50,7 @@ def doctor(
 
 
 def examine(settings: Settings) -> list[Finding]:
-    """Look at everything; nothing is started or changed."""
+    """Look at everything and start nothing. Dagster's own storage is made where there is none."""
     checks: dict[str, Callable[[Settings], str]] = {
         "source": _source,
         "database": _database,
@@ -89,28 +93,33 @@ def _database(settings: Settings) -> str:
 
 
 def _storage(settings: Settings) -> str:
-    runs, where = _ask_instance(settings, lambda instance: instance.get_runs_count())
-    return f"{runs} runs in {where}"
+    runs = _ask_instance(settings, lambda instance: instance.get_runs_count())
+    return f"{runs} runs in {_storage_place(settings)}"
 
 
 def _daemon(settings: Settings) -> str:
-    beats, _ = _ask_instance(settings, lambda instance: instance.get_daemon_heartbeats())
+    from dagster._daemon.controller import get_daemon_statuses
+
+    statuses = _ask_instance(settings, lambda it: get_daemon_statuses(it, it.get_required_daemon_types()))
+    beats = {part: status.last_heartbeat for part, status in statuses.items() if status.last_heartbeat}
+    if not beats and _storage_place(settings) == _IN_POSTGRES:
+        raise ServiceError(f"never started, so nothing scheduled runs and no run leaves the queue; {_START}")
     if not beats:
         return "never started here; schedules and the UI's backfills need it: taxi-assets up"
-    failing = [f"{beat.daemon_type}: {beat.errors[0].message.strip()}" for beat in beats.values() if beat.errors]
     age = time() - max(beat.timestamp for beat in beats.values())
-    if age > 120:
-        raise ServiceError(
-            f"its last heartbeat was {_ago(age)} ago, so nothing scheduled runs; start it: taxi-assets up"
-        )
-    if failing:
-        raise ServiceError(f"{failing[0]}; see the daemon's log")
+    if age > _SILENT:
+        raise ServiceError(f"its last heartbeat was {_ago(age)} ago, so nothing scheduled runs; {_START}")
+    for part, status in statuses.items():
+        if not status.healthy:
+            errors = beats[part].errors if part in beats else None
+            said = errors[0].message.strip().splitlines()[0] if errors else "gives no heartbeat"
+            raise ServiceError(f"its part {part}: {said}; see the daemon's log, and restart it")
     return f"last heartbeat {_ago(age)} ago"
 
 
 def _kestra(_: Settings) -> str:
     url = os.environ.get("KESTRA_URL")
-    if url is None:
+    if not url:
         return "not in use (KESTRA_URL is not set)"
     from taxi_assets.kestra.client import KestraClient
 
@@ -127,24 +136,31 @@ def _check_embedded(settings: Settings, *, needed: bool) -> None:
         raise WarehouseError("the embedded PostgreSQL is not running; start it: taxi-assets db start")
 
 
-def _ask_instance(settings: Settings, ask: Callable[[DagsterInstance], Answer]) -> tuple[Answer, str]:
-    """Put a question to Dagster's storage and tell where that is."""
+def _storage_place(settings: Settings) -> str:
+    """Where Dagster's storage is, by its dagster.yaml."""
+    from taxi_assets.automation.instance import dagster_home
+    from taxi_assets.automation.storage import STORAGE_VARIABLE
+
+    home = dagster_home(settings)
+    return _IN_POSTGRES if STORAGE_VARIABLE in (home / "dagster.yaml").read_text(encoding="utf-8") else str(home)
+
+
+def _ask_instance(settings: Settings, ask: Callable[[DagsterInstance], Answer]) -> Answer:
+    """Put a question to Dagster's storage."""
     from dagster_postgres.utils import DagsterPostgresException
     from sqlalchemy.exc import SQLAlchemyError
 
-    from taxi_assets.automation.instance import dagster_home, open_instance
+    from taxi_assets.automation.instance import open_instance
     from taxi_assets.automation.storage import STORAGE_VARIABLE, storage_is_embedded
 
-    home = dagster_home(settings)
-    in_postgres = STORAGE_VARIABLE in (home / "dagster.yaml").read_text(encoding="utf-8")
-    _check_embedded(settings, needed=in_postgres and storage_is_embedded(settings))
-    where = f"PostgreSQL ({STORAGE_VARIABLE})" if in_postgres else str(home)
+    place = _storage_place(settings)
+    _check_embedded(settings, needed=place == _IN_POSTGRES and storage_is_embedded(settings))
     try:
         with open_instance(settings) as instance:
-            return ask(instance), where
+            return ask(instance)
     except (SQLAlchemyError, DagsterPostgresException) as error:
         said = str(error.__cause__ or error).strip().splitlines()[0]
-        raise ServiceError(f"{where} does not answer: {said}; check {STORAGE_VARIABLE} and its server") from error
+        raise ServiceError(f"{place} does not answer: {said}; check {STORAGE_VARIABLE} and its server") from error
 
 
 def _ago(seconds: float) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -22,7 +23,21 @@ BROKEN_MONTH = "2020-03"
 
 expect.set_options(timeout=30_000)
 
-Picture = Callable[[str], None]
+_CUT = """() => [...document.querySelectorAll('body *:not([class*=CodeMirror], textarea)')].filter(element => {
+    const { overflowX, overflowY } = getComputedStyle(element), scrolls = /auto|scroll/;
+    return scrolls.test(overflowX) && element.scrollWidth > element.clientWidth + 1
+        || scrolls.test(overflowY) && element.scrollHeight > element.clientHeight + 1;
+}).map(element => element.innerText.slice(0, 80))"""
+"""What does not fit: the beginnings of all that would have to be scrolled to be seen."""
+
+
+class Picture(Protocol):
+    """Keeps a picture of the page under a name, where TAXI_PICTURES names a folder (`make e2e`).
+
+    The page is given a size that shows all of it; anywhere, the test fails when something is cut off.
+    """
+
+    def __call__(self, name: str, width: int = ..., height: int = ...) -> None: ...
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -50,8 +65,7 @@ def stack(browser: Browser) -> Iterator[Stack]:  # noqa: ARG001
         broken = file_of(stack, "green", BROKEN_MONTH)
         broken.write_bytes(broken.read_bytes()[:-2000])
         stack.command("backfill", "green", "--from", "2020-04", "--to", "2020-05")
-        if "TAXI_PICTURES" in os.environ:
-            stack.command("backfill", "yellow", "--from", "2020-04", "--to", "2020-09")
+        stack.command("backfill", "yellow", "--from", "2020-04", "--to", "2020-09")
         stack.up()
         yield stack
 
@@ -71,12 +85,12 @@ def page(browser: Browser, stack: Stack) -> Iterator[Page]:
 
 @pytest.fixture
 def picture(page: Page) -> Picture:
-    """Keep a picture of the page under a name, where TAXI_PICTURES names a folder (`make e2e`)."""
-
-    def take(name: str) -> None:
+    def take(name: str, width: int = _SIZE["width"], height: int = _SIZE["height"]) -> None:
+        page.set_viewport_size({"width": width, "height": height})
+        page.mouse.move(width / 2, height - 4)
+        page.wait_for_timeout(1500)  # for icons and transitions
+        assert page.evaluate(_CUT) == [], f"{name} is cut off"
         if folder := os.environ.get("TAXI_PICTURES"):
-            page.mouse.move(_SIZE["width"] / 2, _SIZE["height"] - 4)
-            page.wait_for_timeout(1500)  # for icons and transitions
             page.screenshot(path=Path(folder) / f"{name}.png")
 
     return take

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import yaml
-from pydantic import AliasChoices, AliasPath
 
 from taxi_assets.settings import Settings, project_dir
 
@@ -130,28 +129,54 @@ def test_no_password_stands_in_the_file() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
     for line in text.splitlines():
         if re.search("password", line, re.IGNORECASE) and not line.lstrip().startswith("#"):
-            assert re.search(r"\$\{[A-Z_]*PASSWORD:[?-]", line), line
+            assert re.search(r"\$\{[A-Z_]*PASSWORD:[?-]|_PASSWORD:$", line), line
     assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
 
 
-def test_variables_of_the_project_are_settings(services: dict[str, Any]) -> None:
-    known = {f"TAXI_{name.upper()}" for name in Settings.model_fields}
-    known |= {str(field.validation_alias) for field in Settings.model_fields.values() if _alias(field.validation_alias)}
-    known |= {"DAGSTER_CODE_HOST", "DAGSTER_CODE_PORT"}
-    assert set(services["dagster_code"]["environment"]) <= known
+def test_one_service_builds_the_image_that_all_of_dagster_runs(services: dict[str, Any]) -> None:
+    ours = {name for name, service in services.items() if service["image"] == "taxi_assets:local"}
+    assert ours == {"dagster_code", "dagster_webserver", "dagster_daemon"}
+    assert [name for name, service in services.items() if "build" in service] == ["dagster_code"]
+    assert {services[name]["pull_policy"] for name in ours} == {"never"}
 
 
-def _alias(alias: str | AliasPath | AliasChoices | None) -> bool:
-    return isinstance(alias, str)
+def test_every_setting_reaches_the_code_location_and_nothing_else_of_dagster(services: dict[str, Any]) -> None:
+    settings = {
+        field.validation_alias if isinstance(field.validation_alias, str) else f"TAXI_{name.upper()}"
+        for name, field in Settings.model_fields.items()
+    }
+    instance = {"DAGSTER_POSTGRES_URL", "DAGSTER_CODE_HOST", "DAGSTER_CODE_PORT"}
+    doctor = {"KESTRA_URL", "KESTRA_USER", "KESTRA_PASSWORD"}
+    of_the_image = {"DAGSTER_HOME"}
+    assert set(services["dagster_code"]["environment"]) == settings - of_the_image | instance | doctor
+    assert set(services["dagster_daemon"]["environment"]) == instance
+    assert set(services["dagster_webserver"]["environment"]) == instance
 
 
-def test_settings_accept_what_the_containers_get(services: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in services["dagster_code"]["environment"].items():
-        monkeypatch.setenv(name, value)
+def test_settings_accept_what_the_containers_get(loader: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"GCP_PROJECT_ID": "my-project", "SECRET_GCP_CREDS": "e30=", "TAXI_SCHEDULE_TIMEZONE": "America/New_York"}
+    result = run_compose(loader, [], **example(), **given)
+    environment = json.loads(result.stdout)["services"]["dagster_code"]["environment"]
+    for name, value in environment.items():
+        if value is not None:  # a variable without a value is not set in the container
+            monkeypatch.setenv(name, value)
     settings = Settings(_env_file=None)
     assert settings.postgres_url is not None
     assert settings.postgres_url.get_secret_value() == "postgresql://root:root@pgdatabase:5432/ny_taxi"
     assert settings.source_url.startswith("https://")
+    assert settings.gcp_project_id == "my-project"
+    assert settings.schedule_timezone == "America/New_York"
+    assert settings.google_application_credentials is None
+
+
+def test_google_key_file_is_mounted_where_its_variable_says(loader: list[str], tmp_path: Path) -> None:
+    key = tmp_path / "key.json"
+    result = run_compose(loader, [], **example(), GOOGLE_APPLICATION_CREDENTIALS=str(key))
+    code = json.loads(result.stdout)["services"]["dagster_code"]
+    (mount,) = [volume for volume in code["volumes"] if volume["type"] == "bind"]
+    assert mount["source"] == str(key)
+    assert mount["target"] == code["environment"]["GOOGLE_APPLICATION_CREDENTIALS"]
+    assert mount["read_only"] is True
 
 
 def test_dagster_finds_its_code_server_and_storage(services: dict[str, Any]) -> None:
@@ -167,6 +192,12 @@ def test_dagster_finds_its_code_server_and_storage(services: dict[str, Any]) -> 
         f"postgresql+psycopg2://{storage['POSTGRES_USER']}:{storage['POSTGRES_PASSWORD']}"
         f"@dagster_postgres:5432/{storage['POSTGRES_DB']}"
     )
+
+
+def test_restoring_stops_whatever_uses_a_database(services: dict[str, Any]) -> None:
+    (line,) = re.findall(r"compose --profile kestra stop (.+)", (ROOT / "docs" / "deployment.md").read_text())
+    of_databases = {name for name, service in services.items() if service["image"].startswith("postgres:")}
+    assert set(line.split()) == set(services) - of_databases
 
 
 def test_managed_postgres_takes_the_place_of_the_container(loader: list[str]) -> None:
@@ -196,6 +227,29 @@ def test_kestra_reads_the_flows_and_asks_for_a_password(services: dict[str, Any]
     assert "ai" not in settings["kestra"]
 
 
+def test_kestra_takes_the_password_of_the_example(loader: list[str], services: dict[str, Any]) -> None:
+    """Kestra lets the first visitor choose a password when it has none or one it refuses."""
+    password = example()["KESTRA_PASSWORD"]
+    assert len(password) >= 8
+    assert all(re.search(kind, password) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
+    assert services["dagster_code"]["environment"]["KESTRA_PASSWORD"] == password
+    without = run_compose(loader, PROFILES, **{**example(), "KESTRA_PASSWORD": ""})
+    assert without.returncode != 0
+    assert "KESTRA_PASSWORD" in without.stderr
+
+
+def test_kestra_gets_every_secret_that_a_flow_reads(services: dict[str, Any]) -> None:
+    texts = [path.read_text() for path in (ROOT / "kestra" / "flows").glob("*.yaml")]
+    read = {name for text in texts for name in re.findall(r"secret\('(\w+)'\)", text)}
+    assert read
+    assert {f"SECRET_{name}" for name in read} <= set(services["kestra"]["environment"])
+
+
+def test_heap_of_kestra_follows_its_memory_limit(services: dict[str, Any]) -> None:
+    (share,) = re.findall(r"-XX:MaxRAMPercentage=(\d+)", services["kestra"]["environment"]["JAVA_OPTS"])
+    assert 25 < int(share) <= 60
+
+
 def test_kestra_gets_its_copilot_with_a_gemini_key(loader: list[str]) -> None:
     result = run_compose(loader, PROFILES, **example(), GEMINI_API_KEY="a-key")
     kestra = json.loads(result.stdout)["services"]["kestra"]
@@ -206,7 +260,9 @@ def test_kestra_gets_its_copilot_with_a_gemini_key(loader: list[str]) -> None:
 
 def test_image_is_built_from_the_lock_files_and_runs_as_nobody_special() -> None:
     text = (ROOT / "Dockerfile").read_text()
-    assert text.count("FROM ") == 2
+    bases = re.findall(r"^FROM (\S+)", text, re.MULTILINE)
+    assert len(bases) == 2
+    assert all(re.fullmatch(r"python:3\.\d+\.\d+-slim-[a-z]+", base) for base in bases), bases
     for lock in re.findall(r"-r (requirements/\S+)", text):
         assert "--hash=sha256:" in (ROOT / lock).read_text(), lock
     assert "USER taxi" in text
@@ -216,12 +272,26 @@ def test_image_is_built_from_the_lock_files_and_runs_as_nobody_special() -> None
             assert (ROOT / path).exists(), path
 
 
-def test_run_queue_has_the_limit_of_the_scheduled_flow() -> None:
+def test_image_has_what_every_asset_and_job_needs() -> None:
+    image, google = locked("server.txt"), locked("gcp.txt")
+    assert google <= image, "the definitions show the BigQuery assets, so their libraries belong in"
+    assert any(pin.startswith("dagster-webserver==") for pin in image)
+
+
+def locked(name: str) -> set[str]:
+    """The pinned packages of a lock file."""
+    return set(re.findall(r"^[a-z0-9].*?==\S+", (ROOT / "requirements" / name).read_text(), re.MULTILINE))
+
+
+def test_run_queue_has_the_limit_of_the_scheduled_flow_and_no_asset_wants_a_pool() -> None:
     from taxi_assets.assets.flow import FLOW_TAG, SCHEDULED_FLOW
+    from taxi_assets.definitions import defs
 
     config = yaml.safe_load((ROOT / "deploy" / "dagster.yaml").read_text())
     assert config["concurrency"]["runs"]["tag_concurrency_limits"] == [
         {"key": FLOW_TAG, "value": SCHEDULED_FLOW, "limit": 1}
     ]
+    assert "pools" not in config["concurrency"]
+    assert not any(node.pools for job in defs.resolve_all_job_defs() for node in job.all_node_defs)
     assert config["run_retries"]["retry_on_asset_or_op_failure"] is False
     assert config["telemetry"]["enabled"] is False

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from dagster import AssetKey, DagsterInstance, DagsterRunStatus
+from dagster import AssetCheckKey, AssetKey, DagsterInstance, DagsterRunStatus
 from dagster._core.events import DagsterEventType
 
 from taxi_assets.automation.instance import dagster_home, open_instance
@@ -150,3 +150,14 @@ def test_metadata_and_checks_that_a_person_looks_for(settings: Settings) -> None
     assert shown["green_trips"]["rows_inserted"].value == 200
     assert shown["green_trips"].keys() >= {"rows_read", "rows_matched", "total_rows", "seconds_copy", "seconds_merge"}
     assert len(checks) == 5
+
+
+def test_checks_count_for_every_month_of_a_range(settings: Settings) -> None:
+    """As the UI counts them: a check is of no month when it does not point to the month's last materialization."""
+    tags = {"dagster/asset_partition_range_start": APRIL, "dagster/asset_partition_range_end": JUNE}
+    with open_instance(settings) as instance:
+        execute(settings, instance, tags)
+        execute(settings, instance, {"dagster/partition": APRIL})
+        key = AssetCheckKey(AssetKey("green_staging"), "repeated_ids")
+        found = instance.event_log_storage.get_asset_check_partition_info([key])
+    assert {info.partition_key: info.is_current for info in found} == {APRIL: True, JUNE: True}

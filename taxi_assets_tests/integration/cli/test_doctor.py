@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
+from dagster._daemon.types import DaemonHeartbeat
+from dagster_shared.error import SerializableErrorInfo
 from typer.testing import CliRunner
 
+from taxi_assets.automation.instance import open_instance
 from taxi_assets.cli import app
 from taxi_assets.cli.doctor import Finding, examine
-from taxi_assets.settings import Settings, get_settings
+from taxi_assets.postgres.connection import Warehouse
+from taxi_assets.settings import Settings, get_settings, project_dir
 from taxi_assets.trips.months import Month
 from taxi_assets.trips.sample import write_mirror
 from taxi_assets_tests.conftest import MakeSettings
+from taxi_assets_tests.kestra_server import PASSWORD, USER, kestra_answering, recorded
 
 NOBODY = "127.0.0.1:9"
 
@@ -30,6 +36,21 @@ def found(settings: Settings) -> dict[str, Finding]:
     findings = {finding.name: finding for finding in examine(settings)}
     assert all("\n" not in finding.said for finding in findings.values())
     return findings
+
+
+def configure(tmp_path: Path, text: str) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "dagster.yaml").write_text(text)
+
+
+def beat(settings: Settings, seconds_ago: float, **parts: list[SerializableErrorInfo] | None) -> None:
+    """A heartbeat of each part that the daemon must have; of those named with these errors, or none at all."""
+    with open_instance(settings) as instance:
+        for part in instance.get_required_daemon_types():
+            errors = parts.get(part, [])
+            if errors is not None:
+                instance.add_daemon_heartbeat(DaemonHeartbeat(time.time() - seconds_ago, part, "a-daemon", errors))
 
 
 def test_all_is_right_on_a_laptop_that_only_uses_the_shell(settings: Settings) -> None:
@@ -60,9 +81,7 @@ def test_embedded_database_is_not_started_by_looking(make_settings: MakeSettings
 
 
 def test_storage_that_does_not_answer(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    (home / "dagster.yaml").write_text("storage: {postgres: {postgres_url: {env: DAGSTER_POSTGRES_URL}}}\n")
+    configure(tmp_path, "storage: {postgres: {postgres_url: {env: DAGSTER_POSTGRES_URL}}}\n")
     url = f"postgresql+psycopg2://me:secret@{NOBODY}/dagster"
     monkeypatch.setenv("DAGSTER_POSTGRES_URL", url)
     given = Settings(data_dir=settings.data_dir, postgres_url=settings.postgres_url, _env_file=None)
@@ -71,6 +90,74 @@ def test_storage_that_does_not_answer(settings: Settings, tmp_path: Path, monkey
     assert not findings["daemon"].ok
     assert "check DAGSTER_POSTGRES_URL" in findings["storage"].said
     assert "secret" not in findings["storage"].said
+
+
+@pytest.mark.parametrize(
+    "text", ["storage: [", "storag: {}\n", "- storage\n", "telemetry: {enabled: {env: NOT_SET}}\n"]
+)
+def test_dagster_yaml_that_dagster_does_not_take(settings: Settings, tmp_path: Path, text: str) -> None:
+    configure(tmp_path, text)
+    findings = found(settings)
+    for name in ("storage", "daemon"):
+        assert not findings[name].ok
+        assert findings[name].said.startswith(f"{tmp_path}/home/dagster.yaml: ")
+        assert findings[name].said.endswith("compare it with deploy/dagster.yaml")
+
+
+def test_daemon_that_ended_lately(settings: Settings) -> None:
+    beat(settings, seconds_ago=600)
+    finding = found(settings)["daemon"]
+    assert not finding.ok
+    assert finding.said.startswith("its last heartbeat was 10 minutes ago")
+    assert "start it: taxi-assets up" in finding.said
+
+
+def test_daemon_that_lives(settings: Settings) -> None:
+    beat(settings, seconds_ago=20)
+    finding = found(settings)["daemon"]
+    assert finding.ok
+    assert finding.said.startswith("last heartbeat 2")
+
+
+def test_daemon_with_a_part_that_fails(settings: Settings) -> None:
+    beat(settings, 20, SENSOR=[SerializableErrorInfo("Exception: disk full\nand more", [], "Exception")])
+    finding = found(settings)["daemon"]
+    assert not finding.ok
+    assert finding.said == "its part SENSOR: Exception: disk full; see the daemon's log, and restart it"
+
+
+def test_daemon_with_a_part_that_never_came_up(settings: Settings) -> None:
+    beat(settings, 20, SENSOR=None)
+    finding = found(settings)["daemon"]
+    assert not finding.ok
+    assert finding.said.startswith("its part SENSOR: gives no heartbeat")
+
+
+def test_daemon_that_never_started_on_a_server(
+    settings: Settings, warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(tmp_path, (project_dir() / "deploy" / "dagster.yaml").read_text())
+    monkeypatch.setenv("DAGSTER_POSTGRES_URL", warehouse.url.replace("postgresql:", "postgresql+psycopg2:"))
+    findings = found(Settings(data_dir=settings.data_dir, postgres_url=settings.postgres_url, _env_file=None))
+    assert findings["storage"].said == "0 runs in PostgreSQL (DAGSTER_POSTGRES_URL)"
+    assert not findings["daemon"].ok
+    assert findings["daemon"].said.endswith("docker compose up -d dagster_daemon")
+
+
+def test_kestra_that_refuses_the_password(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {**recorded("flow_get_missing")["request"], "path": "/api/v1/main/flows/zoomcamp/04_postgres_taxi"}
+    with kestra_answering({**recorded("flows_search_unauthenticated"), "request": asked}) as kestra:
+        for name, value in {"URL": kestra.url, "USER": USER, "PASSWORD": PASSWORD}.items():
+            monkeypatch.setenv(f"KESTRA_{name}", value)
+        finding = found(settings)["kestra"]
+    assert not finding.ok
+    assert "user or password refused (401): set KESTRA_USER and KESTRA_PASSWORD" in finding.said
+    assert PASSWORD not in finding.said
+
+
+def test_kestra_is_not_in_use_where_its_variable_is_empty(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KESTRA_URL", "")
+    assert found(settings)["kestra"].ok
 
 
 def test_kestra_that_does_not_answer(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
