@@ -15,11 +15,11 @@ from pydantic import SecretStr
 from taxi_assets.cli.arguments import TaxiOption, partition
 from taxi_assets.cli.dagster_side import dagster_side
 from taxi_assets.cli.kestra import KestraPassword, KestraUser
-from taxi_assets.cli.show import console
+from taxi_assets.cli.show import console, write_page
 from taxi_assets.errors import SettingsError
-from taxi_assets.kestra import report, report_html
+from taxi_assets.kestra import report
 from taxi_assets.kestra.client import KestraClient
-from taxi_assets.kestra.compare import Comparison, KestraSide, MonthComparison, Sides
+from taxi_assets.kestra.compare import KestraSide, MonthComparison, Sides
 from taxi_assets.kestra.databases import fresh_database, target_of
 from taxi_assets.kestra.file_server import serving
 from taxi_assets.kestra.sides import KestraServerSide, ReplaySide
@@ -104,7 +104,8 @@ def compare(
         ours = ours.model_copy(update={"postgres_url": SecretStr(our_database.url)})
         run_month = stack.enter_context(dagster_side(taxi, ours))
         comparison = Sides(our_database, kestra_database, _tell).compare(taxi, months, run_month, kestra)
-    _report(comparison, output)
+    report.show(comparison, console)
+    write_page(report.page(comparison), output)
     console.print(
         f"Dagster's tables: {our_database.display}\nKestra's tables:  {kestra_database.display}", soft_wrap=True
     )
@@ -159,11 +160,3 @@ def _files(settings: Settings, server: Server) -> Iterator[str]:
 def _tell(month: MonthComparison) -> None:
     state = "same" if month.same else "DIFFERS"
     console.print(f"{month.month}: {state}, Dagster {month.ours.seconds:.2f} s, Kestra {month.kestra.seconds:.2f} s")
-
-
-def _report(comparison: Comparison, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "compare.md").write_text(report.markdown(comparison), encoding="utf-8")
-    (folder / "compare.html").write_text(report_html.html(comparison), encoding="utf-8")
-    report.show(comparison, console)
-    console.print(f"Written: {folder / 'compare.md'}, {folder / 'compare.html'}", soft_wrap=True)
