@@ -107,10 +107,7 @@ def differences(comparison: Comparison) -> Iterator[str]:
 
 def _table_differences(table: TableComparison) -> Iterator[str]:
     yield from table.column_differences
-    if table.counts:
-        yield "rows " + ", ".join(f"{kind}: {count:,}" for kind, count in table.counts)
-    for difference in table.row_differences:
-        yield difference.describe()
+    yield from table.rows.describe()
 
 
 def labels(comparison: Comparison) -> Iterator[str]:
