@@ -175,7 +175,7 @@ class MonthLoad:
             start=str(self.month.start.date()),
             end=str(self.month.next.start.date()),
         )
-        days = query_rows(self.clients, sql, what, self._labels)
+        days = list(query_rows(self.clients, sql, what, self._labels))
         self._days = [row.day for row in days if row.day is not None]
         self._null_times = any(row.without_a_time for row in days)
         self.load.partitions = len(self._days)

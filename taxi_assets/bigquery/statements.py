@@ -109,6 +109,11 @@ def pickup_partitions(dataset: Dataset, days: Sequence[date], *, null_pickups: b
     return "\n    OR ".join([*parts, f"{pickup} IS NULL"] if null_pickups else parts) or "FALSE"
 
 
+def every_partition(dataset: Dataset) -> str:
+    """A condition that is always true, for a trips table that refuses statements which do not limit the pickup."""
+    return f"{dataset.pickup.name} >= TIMESTAMP '0001-01-01' OR {dataset.pickup.name} IS NULL"
+
+
 def _stretches(days: Iterable[date]) -> list[tuple[date, date]]:
     """First and last of each run of days without a gap."""
     stretches: list[tuple[date, date]] = []
