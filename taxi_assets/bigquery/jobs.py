@@ -32,7 +32,7 @@ class JobFigures:
     bytes_processed: int | None
     slot_seconds: float | None
     rows_written: int | None
-    """Inserted by a MERGE, or loaded."""
+    """Inserted and deleted by a statement, or loaded."""
 
     @property
     def console(self) -> str:

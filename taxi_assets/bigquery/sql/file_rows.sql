@@ -1,5 +1,5 @@
 SELECT {texts}
-FROM {trips}
-WHERE filename = {filename}
+FROM {trips} AS T
+WHERE T.filename = {filename}
   AND ({every_partition})
 ORDER BY {order}

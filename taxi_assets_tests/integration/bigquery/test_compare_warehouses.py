@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from taxi_assets.bigquery.connection import Clients
 from taxi_assets.cli import app
 from taxi_assets.postgres.connection import Warehouse
 from taxi_assets.postgres.load import Loader
-from taxi_assets.settings import Settings, get_settings
+from taxi_assets.settings import Settings
 from taxi_assets.trips.datasets import Dataset
 from taxi_assets.trips.sample import PUBLISHED, Quirks, write_mirror
 from taxi_assets.trips.source import Source
@@ -20,22 +19,7 @@ from taxi_assets_tests.integration.bigquery.conftest import APRIL, GREEN, MAY, Y
 
 ROWS = 300
 
-
-@pytest.fixture(autouse=True)
-def project(
-    settings: Settings, clients: Clients, warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
-    """Settings of the command line: the test's dataset and database."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TAXI_POSTGRES_URL", warehouse.url)
-    monkeypatch.setenv("TAXI_GCP_TIMEOUT", str(settings.gcp_timeout))
-    target = clients.target
-    names = {"GCP_PROJECT_ID": target.project, "GCP_LOCATION": target.location, "GCP_DATASET": target.dataset}
-    for name, value in names.items():
-        monkeypatch.setenv(name, value)
-    get_settings.cache_clear()
-    yield
-    get_settings.cache_clear()
+pytestmark = pytest.mark.usefixtures("command_line")
 
 
 @pytest.fixture
