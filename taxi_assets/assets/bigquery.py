@@ -31,6 +31,7 @@ from taxi_assets.assets.metadata import Metadata
 from taxi_assets.assets.months import MonthEvent, run_months
 from taxi_assets.assets.partitions import monthly_partitions
 from taxi_assets.assets.postgres import OWNERS
+from taxi_assets.assets.request import REPLACE_TAG
 from taxi_assets.errors import FileError
 from taxi_assets.settings import Settings
 from taxi_assets.trips.datasets import Dataset
@@ -167,7 +168,7 @@ class _MonthRun:
                 source.discard(self.dataset, self.month)  # so that a repaired file is fetched next time
                 raise
             if self._wanted("bq_trips"):
-                month.merge()
+                self._into_trips(month)
                 yield self._materialized("bq_trips", trips_metadata(month.load, month.tables))
                 self._log(month)
             if not self.settings.keep_raw:
@@ -185,6 +186,12 @@ class _MonthRun:
         month.make_month(way)
         yield self._materialized("bq_month", month_metadata(month.load, self.dataset, month.tables))
         yield from evaluate(self.context.instance, self._key("bq_month"), self.dataset, self.month, month.load)
+
+    def _into_trips(self, month: "MonthLoad") -> None:
+        if self.context.run.tags.get(REPLACE_TAG) == "true":
+            month.replace()
+        else:
+            month.merge()
 
     def _way(self, clients: "Clients") -> str:
         external, load = self._wanted(*EXTERNAL_WAY), self._wanted(*LOAD_WAY)

@@ -72,6 +72,7 @@ def trips_metadata(load: Load, tables: MonthTables) -> Metadata:
         "rows_read": load.rows_read,
         "rows_inserted": load.rows_inserted,
         "rows_matched": load.rows_matched,
+        **({"rows_removed": load.rows_removed} if load.rows_removed else {}),
         "total_rows": load.total_rows,
         "file": load.filename,
         "partitions_looked_at": load.partitions,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -32,7 +32,7 @@ class JobFigures:
     bytes_processed: int | None
     slot_seconds: float | None
     rows_written: int | None
-    """Inserted by a MERGE, or loaded."""
+    """Inserted and deleted by a statement, or loaded."""
 
     @property
     def console(self) -> str:
@@ -60,11 +60,11 @@ def run_statement(clients: Clients, sql: str, what: str, labels: Labels, job_id:
     return _figures(clients, job, job.num_dml_affected_rows, time.perf_counter() - start)
 
 
-def query_rows(clients: Clients, sql: str, what: str, labels: Labels) -> list[Any]:
-    """The rows of a small result. Raises GoogleError."""
+def query_rows(clients: Clients, sql: str, what: str, labels: Labels) -> Iterator[Any]:
+    """The rows of a result, fetched as they are asked for. Raises GoogleError."""
     job = _finished(clients, sql, what, labels, None)
     with told_plainly(what):
-        return list(job.result(retry=clients.retry, job_retry=None))
+        yield from job.result(retry=clients.retry, job_retry=None)
 
 
 def planned_bytes(clients: Clients, sql: str, what: str) -> int | None:

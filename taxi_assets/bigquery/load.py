@@ -42,6 +42,8 @@ class Load:
     csv_bytes: int = 0
     rows_read: int = 0
     rows_inserted: int = 0
+    rows_removed: int = 0
+    """Rows that the file had brought before, when the month was put in their place."""
     rows_outside_month: int = 0
     rows_without_vendor: int = 0
     repeated_ids: int = 0
@@ -149,17 +151,38 @@ class MonthLoad:
 
     def merge(self) -> JobFigures:
         """Insert what trips does not hold yet, looking only at the partitions of the month's pickups."""
-        trips, what = self.tables.trips, f"merging {self.load.filename}"
-        prepare_trips(
-            self.clients, self.dataset, trips, self._labels, partition_filter=self.settings.bigquery_partition_filter
-        )
-        partitions = statements.pickup_partitions(self.dataset, self._days, null_pickups=self._null_times)
-        sql = statements.merge(self.dataset, quoted(trips), quoted(self.tables.month), partitions)
+        sql = statements.merge(self.dataset, *self._trips_and_month, self._partitions)
+        figures = self._change_trips(f"merging {self.load.filename}", sql)
+        self.load.rows_inserted = figures.rows_written or 0
+        return figures
+
+    def replace(self) -> JobFigures:
+        """Put the month in the place of what its file brought before, in one statement that reads all of trips."""
+        what = f"replacing {self.load.filename}"
+        sql = statements.replace(self.dataset, *self._trips_and_month, self._partitions, self.load.filename)
+        figures = self._change_trips(what, sql)
+        count = statements.of_file("count_file.sql", self.dataset, quoted(self.tables.trips), self.load.filename)
+        (counted,) = query_rows(self.clients, count, what, self._labels)
+        self.load.rows_inserted = counted.in_all
+        self.load.rows_removed = (figures.rows_written or 0) - counted.in_all
+        return figures
+
+    @property
+    def _trips_and_month(self) -> tuple[str, str]:
+        return quoted(self.tables.trips), quoted(self.tables.month)
+
+    @property
+    def _partitions(self) -> str:
+        return statements.pickup_partitions(self.dataset, self._days, null_pickups=self._null_times)
+
+    def _change_trips(self, what: str, sql: str) -> JobFigures:
+        """Run a statement on the trips table, which is made if it is not there, while no other merge does."""
+        trips, keep_filter = self.tables.trips, self.settings.bigquery_partition_filter
+        prepare_trips(self.clients, self.dataset, trips, self._labels, partition_filter=keep_filter)
         self.load.planned_bytes = planned_bytes(self.clients, sql, what)
         job_id = new_job_id(what)
         with merge_lock(self.clients, trips, job_id, self.settings.lock_timeout):
             figures = self._run("merge", what, sql, job_id)
-        self.load.rows_inserted = figures.rows_written or 0
         with told_plainly(what):
             self.load.total_rows = int(self.clients.bigquery.get_table(trips, retry=self.clients.retry).num_rows or 0)
         return figures
@@ -175,7 +198,7 @@ class MonthLoad:
             start=str(self.month.start.date()),
             end=str(self.month.next.start.date()),
         )
-        days = query_rows(self.clients, sql, what, self._labels)
+        days = list(query_rows(self.clients, sql, what, self._labels))
         self._days = [row.day for row in days if row.day is not None]
         self._null_times = any(row.without_a_time for row in days)
         self.load.partitions = len(self._days)

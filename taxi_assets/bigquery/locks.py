@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from taxi_assets.bigquery.connection import Clients
 from taxi_assets.bigquery.jobs import label
 from taxi_assets.bigquery.refusals import told_plainly
+from taxi_assets.bigquery.tables import find_table
 from taxi_assets.errors import BusyError
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def _acquire(clients: Clients, name: str, job_id: str, timeout: float) -> None:
                 return
             except Conflict:
                 pass
-        holder = _holder(clients, name)
+        holder = find_table(clients, name)
         if holder is not None and _left_behind(holder):
             _take_away(clients, holder)
         elif time.monotonic() > deadline:
@@ -67,16 +68,6 @@ def _acquire(clients: Clients, name: str, job_id: str, timeout: float) -> None:
             )
         else:
             time.sleep(_PAUSE)
-
-
-def _holder(clients: Clients, name: str) -> Table | None:
-    from google.api_core.exceptions import NotFound
-
-    with told_plainly(f"looking at {name}"):
-        try:
-            return clients.bigquery.get_table(name, retry=clients.retry)
-        except NotFound:
-            return None
 
 
 def _left_behind(lock: Table) -> bool:

@@ -54,15 +54,34 @@ def month_table(dataset: Dataset, table: str, source: str, values: Iterable[str]
 
 def merge(dataset: Dataset, trips: str, month: str, partitions: str) -> str:
     """Insert the month's rows whose id is not in the given partitions of trips."""
-    names = [column.name for column in dataset.table_columns]
+    return statement("merge.sql", trips=trips, month=month, partitions=_and(partitions), **_inserted(dataset))
+
+
+def replace(dataset: Dataset, trips: str, month: str, partitions: str, filename: str) -> str:
+    """Delete what the file brought before, and insert the month's rows whose id no other file brought."""
     return statement(
-        "merge.sql",
+        "replace.sql",
         trips=trips,
         month=month,
-        partitions=f"\n  AND ({partitions})" if partitions else "",
-        columns=_listed(names),
-        values=_listed(f"S.{name}" for name in names),
+        filename=literal(filename),
+        partitions=_and(partitions),
+        every_partition=every_partition(dataset),
+        **_inserted(dataset),
     )
+
+
+def _inserted(dataset: Dataset) -> dict[str, str]:
+    names = [column.name for column in dataset.table_columns]
+    return {"columns": _listed(names), "values": _listed(f"S.{name}" for name in names)}
+
+
+def _and(condition: str) -> str:
+    return f"\n  AND ({condition})" if condition else ""
+
+
+def of_file(name: str, dataset: Dataset, trips: str, filename: str) -> str:
+    """The statement in `sql/{name}` about the rows that a file brought to trips."""
+    return statement(name, trips=trips, filename=literal(filename), every_partition=every_partition(dataset))
 
 
 def row_id(dataset: Dataset) -> str:
@@ -107,6 +126,12 @@ def pickup_partitions(dataset: Dataset, days: Sequence[date], *, null_pickups: b
         for first, last in _stretches(days)
     ]
     return "\n    OR ".join([*parts, f"{pickup} IS NULL"] if null_pickups else parts) or "FALSE"
+
+
+def every_partition(dataset: Dataset) -> str:
+    """A condition that is always true, for a trips table that refuses statements which do not limit the pickup."""
+    pickup = f"T.{dataset.pickup.name}"
+    return f"{pickup} >= TIMESTAMP '0001-01-01' OR {pickup} IS NULL"
 
 
 def _stretches(days: Iterable[date]) -> list[tuple[date, date]]:

@@ -16,7 +16,7 @@ from taxi_assets.trips.datasets import Column, Dataset
 from taxi_assets.trips.months import Month
 
 if TYPE_CHECKING:
-    from google.cloud.bigquery import SchemaField
+    from google.cloud.bigquery import SchemaField, Table
 
 _STANDARD = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
 
@@ -36,11 +36,27 @@ def quoted(name: str) -> str:
     return f"`{name}`"
 
 
+def trips_table(target: Target, dataset: Dataset) -> str:
+    """The table of all of a taxi's trips, as `project.dataset.table`."""
+    return f"{target.project}.{target.dataset}.{dataset.table}"
+
+
 def month_tables(target: Target, dataset: Dataset, month: Month) -> MonthTables:
     """Named as the flow names them."""
-    trips = f"{target.project}.{target.dataset}.{dataset.table}"
+    trips = trips_table(target, dataset)
     own = f"{trips}_{month.year:04d}_{month.month:02d}"
     return MonthTables(trips, own, f"{own}_ext", f"{own}_staging")
+
+
+def find_table(clients: Clients, name: str) -> Table | None:
+    """What BigQuery says of a table; None when there is none of that name. Raises GoogleError."""
+    from google.api_core.exceptions import NotFound
+
+    with told_plainly(f"looking at {name}"):
+        try:
+            return clients.bigquery.get_table(name, retry=clients.retry)
+        except NotFound:
+            return None
 
 
 def check_dataset(clients: Clients) -> None:

@@ -42,7 +42,7 @@ class Target:
             "GCP_LOCATION": settings.gcp_location,
             "GCP_DATASET": settings.gcp_dataset,
         }
-        found = {key: _checked(key, value or lookup(key)) for key, value in known.items()}
+        found = {key: _checked(key, value or _required(lookup, key)) for key, value in known.items()}
         bucket = settings.gcp_bucket_name
         if bucket is None and settings.bigquery_way != "load":
             bucket = _optional(lookup, "GCP_BUCKET_NAME")
@@ -71,6 +71,13 @@ def _checked(key: str, value: str) -> str:
     if not _FORMS[key].fullmatch(value):
         raise SettingsError(f"{key} is {value!r}, which cannot be one: correct it in the environment or with `kv set`")
     return value
+
+
+def _required(lookup: KeyLookup, key: str) -> str:
+    try:
+        return lookup(key)
+    except MissingKeyError as error:
+        raise MissingKeyError(f"{key} is not set in the environment, and {error}") from None
 
 
 def _optional(lookup: KeyLookup, key: str) -> str | None:

@@ -1,4 +1,4 @@
-"""`taxi-assets compare`: the same months by Dagster and by Kestra, side by side."""
+"""`taxi-assets compare`: the same months by Dagster and by Kestra, or in both warehouses, side by side."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ import typer
 from pydantic import SecretStr
 
 from taxi_assets.cli.arguments import TaxiOption, partition
+from taxi_assets.cli.compare_warehouses import compare_warehouses
 from taxi_assets.cli.dagster_side import dagster_side
 from taxi_assets.cli.kestra import KestraPassword, KestraUser
-from taxi_assets.cli.show import console
+from taxi_assets.cli.show import console, write_page
 from taxi_assets.errors import SettingsError
-from taxi_assets.kestra import report, report_html
+from taxi_assets.kestra import report
 from taxi_assets.kestra.client import KestraClient
-from taxi_assets.kestra.compare import Comparison, KestraSide, MonthComparison, Sides
+from taxi_assets.kestra.compare import KestraSide, MonthComparison, Sides
 from taxi_assets.kestra.databases import fresh_database, target_of
 from taxi_assets.kestra.file_server import serving
 from taxi_assets.kestra.sides import KestraServerSide, ReplaySide
@@ -55,6 +56,9 @@ def compare(
     first: Annotated[Month, typer.Option("--from", parser=partition, metavar="MONTH", help="First month, YYYY-MM.")],
     last: Annotated[Month, typer.Option("--to", parser=partition, metavar="MONTH", help="Last month, included.")],
     replay: Annotated[bool, typer.Option("--replay", help="No server: execute the flows' statements here.")] = False,
+    warehouses: Annotated[
+        bool, typer.Option("--warehouses", help="No Kestra: what PostgreSQL holds beside what BigQuery holds.")
+    ] = False,
     backfill: Annotated[
         bool, typer.Option("--backfill", help="Backfill flow 05 instead of executing flow 04.")
     ] = False,
@@ -78,12 +82,18 @@ def compare(
 ) -> None:
     """Run the same months by Dagster and by Kestra, each in a database of its own, and report what differs.
 
-    Exits with 1 on any difference. Both databases are kept, to look at.
+    Exits with 1 on any difference. Both databases are kept, to look at. With --warehouses nothing is run: it compares
+    the rows that the months brought to the trips tables of PostgreSQL and of BigQuery.
     """
     settings = get_settings()
     months = list(months_between(first, last))
     if not months:
         raise typer.BadParameter(f"--from {first} is after --to {last}")
+    if warehouses:
+        if replay or backfill:
+            raise typer.BadParameter("--warehouses compares what is loaded: it takes neither --replay nor --backfill")
+        compare_warehouses(settings, taxi, months, output)
+        return
     with ExitStack() as stack:
         if replay:
             kestra_database, kestra, ours = _replayed(settings, taxi, months, kestra_database_url, backfill)
@@ -100,12 +110,13 @@ def compare(
             )
             kestra_database, kestra, ours = stack.enter_context(_served(settings, server, backfill))
         else:
-            raise typer.BadParameter("give --kestra-url and --kestra-database-url, or --replay")
+            raise typer.BadParameter("give --kestra-url and --kestra-database-url, or --replay, or --warehouses")
         our_database = fresh_database(Warehouse.from_settings(settings), OUR_DATABASE)
         ours = ours.model_copy(update={"postgres_url": SecretStr(our_database.url)})
         run_month = stack.enter_context(dagster_side(taxi, ours))
         comparison = Sides(our_database, kestra_database, _tell).compare(taxi, months, run_month, kestra)
-    _report(comparison, output)
+    report.show(comparison, console)
+    write_page(report.page(comparison), output)
     console.print(
         f"Dagster's tables: {our_database.display}\nKestra's tables:  {kestra_database.display}", soft_wrap=True
     )
@@ -165,11 +176,3 @@ def _files(settings: Settings, server: Server) -> Iterator[str]:
 def _tell(month: MonthComparison) -> None:
     state = "same" if month.same else "DIFFERS"
     console.print(f"{month.month}: {state}, Dagster {month.ours.seconds:.2f} s, Kestra {month.kestra.seconds:.2f} s")
-
-
-def _report(comparison: Comparison, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "compare.md").write_text(report.markdown(comparison), encoding="utf-8")
-    (folder / "compare.html").write_text(report_html.html(comparison), encoding="utf-8")
-    report.show(comparison, console)
-    console.print(f"Written: {folder / 'compare.md'}, {folder / 'compare.html'}", soft_wrap=True)

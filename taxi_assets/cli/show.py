@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -10,6 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from taxi_assets.automation.backfill import MonthResult
+from taxi_assets.kestra.page import Page, markdown
+from taxi_assets.kestra.page_html import html
 from taxi_assets.trips.months import Month
 
 console = Console(highlight=False)
@@ -60,6 +63,14 @@ def print_results(results: Sequence[MonthResult]) -> None:
     for error, failed in reasons.items():
         months = ", ".join(str(result.month) for result in failed)
         console.print(f"[red]{failed[0].dataset.taxi} {months}[/red]: {escape(error)}", soft_wrap=True)
+
+
+def write_page(page: Page, folder: Path) -> None:
+    """Write compare.md and compare.html, and say where they are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "compare.md").write_text(markdown(page), encoding="utf-8")
+    (folder / "compare.html").write_text(html(page), encoding="utf-8")
+    console.print(f"Written: {folder / 'compare.md'}, {folder / 'compare.html'}", soft_wrap=True)
 
 
 def _line(result: MonthResult) -> str:

@@ -1,4 +1,4 @@
-"""A comparison in words and tables: for a terminal and as `compare.md`. Its first line says what Kestra's side was."""
+"""A comparison with Kestra in words and tables: for a terminal and as a page. Its first line says what Kestra was."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from taxi_assets.kestra.compare import Comparison, MonthComparison
+from taxi_assets.kestra.page import Bars, Bullets, Grid, Heading, Page
 from taxi_assets.kestra.table_diff import TableComparison
 from taxi_assets.postgres.digest import Digest
 
@@ -106,10 +107,7 @@ def differences(comparison: Comparison) -> Iterator[str]:
 
 def _table_differences(table: TableComparison) -> Iterator[str]:
     yield from table.column_differences
-    if table.counts:
-        yield "rows " + ", ".join(f"{kind}: {count:,}" for kind, count in table.counts)
-    for difference in table.row_differences:
-        yield difference.describe()
+    yield from table.rows.describe()
 
 
 def labels(comparison: Comparison) -> Iterator[str]:
@@ -119,6 +117,33 @@ def labels(comparison: Comparison) -> Iterator[str]:
             for run in (month.ours, month.kestra)
         )
         yield f"{month.month}: {ours}" if ours == kestra else f"{month.month}: Dagster {ours}; Kestra {kestra}"
+
+
+def page(comparison: Comparison) -> Page:
+    """The report as it is written to files."""
+    months = [str(month.month) for month in comparison.months]
+    seconds = {
+        "Dagster": [month.ours.seconds for month in comparison.months],
+        "Kestra": [month.kestra.seconds for month in comparison.months],
+    }
+    cost = {cost.side: [value or 0.0 for value in cost.values] for cost in costs(comparison)}
+    return Page(
+        comparison.how,
+        f"{comparison.dataset.taxi} {months[0]} to {months[-1]}: Dagster and Kestra",
+        verdict(comparison),
+        [
+            Grid(RUN_COLUMNS, list(run_rows(comparison))),
+            Bars("Seconds for each month", months, seconds, "{:.2f} s"),
+            Bars("Seconds for 100,000 rows", months, cost, "{:.2f} s"),
+            trend(comparison),
+            Heading("Tables"),
+            Grid(TABLE_COLUMNS, list(table_rows(comparison))),
+            Heading("Labels"),
+            Bullets(list(labels(comparison))),
+            Heading("Differences"),
+            Bullets(list(differences(comparison))),
+        ],
+    )
 
 
 def for_terminal(comparison: Comparison) -> RenderableType:
@@ -142,43 +167,3 @@ def _either(ours: str, kestra: str) -> str:
 
 def show(comparison: Comparison, console: Console) -> None:
     console.print(for_terminal(comparison), soft_wrap=True)
-
-
-def markdown(comparison: Comparison) -> str:
-    """The report as GitHub's Markdown."""
-    found = list(differences(comparison))
-    return "\n".join(
-        [
-            comparison.how,
-            "",
-            f"# {comparison.dataset.taxi} {comparison.months[0].month} to {comparison.months[-1].month}",
-            "",
-            verdict(comparison),
-            "",
-            *_markdown_table(RUN_COLUMNS, run_rows(comparison)),
-            "",
-            trend(comparison),
-            "",
-            "## Tables",
-            "",
-            *_markdown_table(TABLE_COLUMNS, table_rows(comparison)),
-            "",
-            "## Labels",
-            "",
-            *(f"- {_escaped(line)}" for line in labels(comparison)),
-            "",
-            "## Differences",
-            "",
-            *([f"- {_escaped(line)}" for line in found] or ["none"]),
-            "",
-        ]
-    )
-
-
-def _markdown_table(columns: Sequence[str], rows: Iterator[Sequence[str]]) -> Iterator[str]:
-    for cells in (columns, ["---"] * len(columns), *rows):
-        yield f"| {' | '.join(_escaped(cell) for cell in cells)} |"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

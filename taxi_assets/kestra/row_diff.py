@@ -5,96 +5,111 @@ Memory stays flat however long the tables are.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal, TypeAlias
 
 from psycopg import Connection, sql
 
+from taxi_assets.postgres.contents import ordered_rows
+from taxi_assets.trips.contents import Row
 from taxi_assets.trips.datasets import UNIQUE_ROW_ID
 
-Row: TypeAlias = tuple[str | None, ...]
 Kind: TypeAlias = Literal["changed", "missing", "extra", "doubled"]
-
-_ESCAPE = re.compile(r"\\(.)")
-_ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 
 @dataclass(frozen=True, slots=True)
 class RowDifference:
-    """Rows of one id that the two tables do not share. Seen from our side: `missing` stands in Kestra's only."""
+    """Rows that two tables do not share. Seen from the first one, ours: `missing` stands in the other only."""
 
     kind: Kind
     columns: tuple[str, ...]
     ours: Row | None
-    kestra: Row | None
+    theirs: Row | None
     count_ours: int
-    count_kestra: int
+    count_theirs: int
 
     @property
     def changed_columns(self) -> tuple[str, ...]:
-        if self.ours is None or self.kestra is None:
+        if self.ours is None or self.theirs is None:
             return ()
-        values = zip(self.columns, self.ours, self.kestra, strict=True)
-        return tuple(name for name, ours, kestra in values if ours != kestra)
+        values = zip(self.columns, self.ours, self.theirs, strict=True)
+        return tuple(name for name, ours, theirs in values if ours != theirs)
 
-    def describe(self) -> str:
+    def describe(self, our_side: str = "Dagster", their_side: str = "Kestra") -> str:
         """In one line: what is with which row."""
-        row = dict(zip(self.columns, self.ours or self.kestra or (), strict=True))
+        row = dict(zip(self.columns, self.ours or self.theirs or (), strict=True))
         named = ", ".join(f"{name} {_shown(value)}" for name, value in list(row.items())[:5])
-        if self.kind == "changed" and self.ours and self.kestra:
+        if self.kind == "changed" and self.ours and self.theirs:
             ours = dict(zip(self.columns, self.ours, strict=True))
-            kestra = dict(zip(self.columns, self.kestra, strict=True))
-            changes = (f"{name} {_shown(ours[name])} ≠ {_shown(kestra[name])}" for name in self.changed_columns)
-            return f"changed: {', '.join(changes)} (Dagster ≠ Kestra) in {named}"
+            theirs = dict(zip(self.columns, self.theirs, strict=True))
+            changes = (f"{name} {_shown(ours[name])} ≠ {_shown(theirs[name])}" for name in self.changed_columns)
+            return f"changed: {', '.join(changes)} ({our_side} ≠ {their_side}) in {named}"
         if self.kind == "doubled":
-            return f"doubled: {self.count_ours} in Dagster, {self.count_kestra} in Kestra: {named}"
-        side, count = ("Dagster", self.count_kestra) if self.kind == "missing" else ("Kestra", self.count_ours)
+            return f"doubled: {self.count_ours} in {our_side}, {self.count_theirs} in {their_side}: {named}"
+        side, count = (our_side, self.count_theirs) if self.kind == "missing" else (their_side, self.count_ours)
         times = f" ({count} times)" if count > 1 else ""
         return f"missing in {side}{times}: {named}"
+
+
+@dataclass(frozen=True, slots=True)
+class RowDifferences:
+    """How many there are of each kind, and the first of them."""
+
+    counts: tuple[tuple[Kind, int], ...] = ()
+    first: tuple[RowDifference, ...] = ()
+
+    @classmethod
+    def among(cls, found: Iterable[RowDifference], limit: int = 10) -> RowDifferences:
+        """Goes through all of them and keeps the first `limit`."""
+        kinds: Counter[Kind] = Counter()
+        first: list[RowDifference] = []
+        for difference in found:
+            kinds[difference.kind] += 1
+            if len(first) < limit:
+                first.append(difference)
+        return cls(tuple(kinds.most_common()), tuple(first))
+
+    def describe(self, our_side: str = "Dagster", their_side: str = "Kestra") -> Iterator[str]:
+        """The counts in one line, then a line for each of the first."""
+        if self.counts:
+            yield "rows " + ", ".join(f"{kind}: {count:,}" for kind, count in self.counts)
+        for difference in self.first:
+            yield difference.describe(our_side, their_side)
 
 
 def row_differences(
     ours: Connection, kestra: Connection, table: str, columns: tuple[str, ...], filename: str | None
 ) -> Iterator[RowDifference]:
     """Every difference in these columns, in their order; with `filename`, only of the rows that this file brought."""
-    lines = (_lines(connection, table, columns, filename) for connection in (ours, kestra))
-    unequal = _unequal(*lines)
-    if columns[0] != UNIQUE_ROW_ID.name:
-        return (_one_sided(columns, each) for each in unequal)
-    return _paired(columns, unequal)
+    texts = {name: sql.SQL("{}::text").format(sql.Identifier(name)) for name in columns}
+    mine, other = (ordered_rows(connection, table, texts, filename) for connection in (ours, kestra))
+    return differences(columns, mine, other, same_row=int(columns[0] == UNIQUE_ROW_ID.name))
+
+
+def differences(
+    columns: tuple[str, ...], ours: Iterator[Row], theirs: Iterator[Row], same_row: int
+) -> Iterator[RowDifference]:
+    """What two sequences of rows do not share, both in the order of their columns' bytes, NULL last.
+
+    Rows that agree in the first `same_row` columns are one row that was changed; with 0 none is.
+    """
+    unequal = _unequal(ours, theirs)
+    return _paired(columns, unequal, same_row) if same_row else (_one_sided(columns, each) for each in unequal)
 
 
 def _shown(value: str | None) -> str:
     return "NULL" if value is None else value
 
 
-def _lines(connection: Connection, table: str, columns: tuple[str, ...], filename: str | None) -> Iterator[bytes]:
-    """The table in COPY's text format, every column as text, ordered by the bytes of that text."""
-    texts = sql.SQL(", ").join(sql.SQL("{name}::text AS {name}").format(name=sql.Identifier(name)) for name in columns)
-    order = sql.SQL(", ").join(sql.SQL('{}::text COLLATE "C"').format(sql.Identifier(name)) for name in columns)
-    where = sql.SQL(" WHERE filename = {}").format(filename) if filename is not None else sql.SQL("")
-    query = sql.SQL("COPY (SELECT {} FROM {}{} ORDER BY {}) TO STDOUT").format(
-        texts, sql.Identifier(*table.split(".")), where, order
-    )
-    with connection.cursor().copy(query) as lines:
-        for line in lines:
-            yield bytes(line)
-
-
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Equal neighbouring lines of one table."""
+    """Equal neighbouring rows of one table."""
 
-    line: bytes
+    row: Row
     size: int
-
-    @property
-    def row(self) -> Row:
-        fields = self.line.decode().removesuffix("\n").split("\t")
-        return tuple(None if field == r"\N" else _unescaped(field) for field in fields)
 
     @property
     def order(self) -> tuple[tuple[bool, str], ...]:
@@ -102,14 +117,8 @@ class _Group:
         return tuple((value is None, value or "") for value in self.row)
 
 
-def _unescaped(field: str) -> str:
-    if "\\" not in field:
-        return field
-    return _ESCAPE.sub(lambda match: _ESCAPED.get(match[1], match[1]), field)
-
-
-def _groups(lines: Iterator[bytes]) -> Iterator[_Group]:
-    return (_Group(line, sum(1 for _ in equal)) for line, equal in groupby(lines))
+def _groups(rows: Iterator[Row]) -> Iterator[_Group]:
+    return (_Group(row, sum(1 for _ in equal)) for row, equal in groupby(rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +127,14 @@ class _Unequal:
 
     row: Row
     ours: int
-    kestra: int
+    theirs: int
 
 
-def _unequal(ours: Iterator[bytes], kestra: Iterator[bytes]) -> Iterator[_Unequal]:
-    left, right = _groups(ours), _groups(kestra)
+def _unequal(ours: Iterator[Row], theirs: Iterator[Row]) -> Iterator[_Unequal]:
+    left, right = _groups(ours), _groups(theirs)
     mine, other = next(left, None), next(right, None)
     while mine and other:
-        if mine.line == other.line:
+        if mine.row == other.row:
             if mine.size != other.size:
                 yield _Unequal(mine.row, mine.size, other.size)
             mine, other = next(left, None), next(right, None)
@@ -143,15 +152,15 @@ def _unequal(ours: Iterator[bytes], kestra: Iterator[bytes]) -> Iterator[_Unequa
         other = next(right, None)
 
 
-def _paired(columns: tuple[str, ...], unequal: Iterator[_Unequal]) -> Iterator[RowDifference]:
-    """Unequal rows of one id stand next to each other, the id being the first column: two of them are a change."""
-    for _, group in groupby(unequal, key=lambda each: each.row[0]):
+def _paired(columns: tuple[str, ...], unequal: Iterator[_Unequal], same_row: int) -> Iterator[RowDifference]:
+    """Unequal rows that agree in the columns that tell rows apart stand next to each other: two are a change."""
+    for _, group in groupby(unequal, key=lambda each: each.row[:same_row]):
         rows = list(group)
-        only_ours = [each for each in rows if not each.kestra]
-        only_kestra = [each for each in rows if not each.ours]
-        pairs = list(zip(only_ours, only_kestra, strict=False))
+        only_ours = [each for each in rows if not each.theirs]
+        only_theirs = [each for each in rows if not each.ours]
+        pairs = list(zip(only_ours, only_theirs, strict=False))
         for mine, other in pairs:
-            yield RowDifference("changed", columns, mine.row, other.row, mine.ours, other.kestra)
+            yield RowDifference("changed", columns, mine.row, other.row, mine.ours, other.theirs)
         paired = [each for pair in pairs for each in pair]
         for each in rows:
             if each not in paired:
@@ -159,6 +168,6 @@ def _paired(columns: tuple[str, ...], unequal: Iterator[_Unequal]) -> Iterator[R
 
 
 def _one_sided(columns: tuple[str, ...], each: _Unequal) -> RowDifference:
-    kind: Kind = "doubled" if each.ours and each.kestra else "extra" if each.ours else "missing"
-    ours, kestra = each.row if each.ours else None, each.row if each.kestra else None
-    return RowDifference(kind, columns, ours, kestra, each.ours, each.kestra)
+    kind: Kind = "doubled" if each.ours and each.theirs else "extra" if each.ours else "missing"
+    ours, theirs = each.row if each.ours else None, each.row if each.theirs else None
+    return RowDifference(kind, columns, ours, theirs, each.ours, each.theirs)

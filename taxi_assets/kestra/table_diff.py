@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from psycopg import Connection
 
-from taxi_assets.kestra.row_diff import Kind, RowDifference, row_differences
+from taxi_assets.kestra.row_diff import RowDifferences, row_differences
 from taxi_assets.postgres.digest import Digest, TableColumn, digest, table_columns
 
 
@@ -22,10 +21,7 @@ class TableComparison:
     ours: Digest | None
     kestra: Digest | None
     column_differences: tuple[str, ...] = ()
-    row_differences: tuple[RowDifference, ...] = ()
-    """The first ones, in the order of the table's columns."""
-    counts: tuple[tuple[Kind, int], ...] = ()
-    """How many differences there are of each kind."""
+    rows: RowDifferences = field(default_factory=RowDifferences)
 
     @property
     def same(self) -> bool:
@@ -52,13 +48,8 @@ def compare_table(
         return TableComparison(table, filename, mine, other)
     names = {column.name for column in columns[1]}
     shared = tuple(column.name for column in columns[0] if column.name in names)
-    kinds: Counter[Kind] = Counter()
-    first: list[RowDifference] = []
-    for difference in row_differences(ours, kestra, table, shared, filename) if shared else ():
-        kinds[difference.kind] += 1
-        if len(first) < limit:
-            first.append(difference)
-    return TableComparison(table, filename, mine, other, differing, tuple(first), tuple(kinds.most_common()))
+    found = row_differences(ours, kestra, table, shared, filename) if shared else ()
+    return TableComparison(table, filename, mine, other, differing, RowDifferences.among(found, limit))
 
 
 def _column_differences(ours: tuple[TableColumn, ...], kestra: tuple[TableColumn, ...]) -> Iterator[str]:

@@ -61,8 +61,8 @@ class KeyValueStore:
         found = self._seen(key)
         if not found:
             raise MissingKeyError(
-                f"key {key} is set neither in the environment nor in namespace {self.namespace}: set it with: "
-                f"taxi-assets kv set {key} VALUE"
+                f"namespace {self.namespace} and those above it have no key {key}: set it with: "
+                f"taxi-assets kv set --namespace {self.namespace} {key} VALUE"
             )
         return found[0].value
 

@@ -102,6 +102,32 @@ class Scheduler:
         return self.instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1)[0]
 
 
+@dataclass(frozen=True)
+class Flow:
+    """A scheduled flow: the names of its schedule and job for a taxi."""
+
+    kestra: str
+    schedule_of: str
+    job_of: str
+
+    def schedule(self, taxi: str) -> str:
+        return self.schedule_of.format(taxi)
+
+    def job(self, taxi: str) -> str:
+        return self.job_of.format(taxi)
+
+
+POSTGRES = Flow("05", "{}_schedule", "{}_postgres_taxi_scheduled")
+GCP = Flow("09", "{}_gcp_schedule", "{}_bigquery_taxi")
+
+
+@pytest.fixture(params=[POSTGRES, GCP], ids=lambda flow: f"flow_{flow.kestra}")
+def flow(request: pytest.FixtureRequest) -> Flow:
+    """Each of the scheduled flows."""
+    found: Flow = request.param
+    return found
+
+
 @pytest.fixture
 def start(instance: DagsterInstance, load_defs: LoadDefs) -> Iterator[Callable[..., Scheduler]]:
     """Starts a scheduler over the definitions for given environment variables."""

@@ -13,7 +13,7 @@ from dagster import DagsterRun
 from dagster._core.scheduler.instigation import TickStatus
 
 from taxi_assets.trips.months import Month
-from taxi_assets_tests.integration.automation.conftest import Scheduler, months
+from taxi_assets_tests.integration.automation.conftest import GCP, POSTGRES, Flow, Scheduler, months
 
 Start = Callable[..., Scheduler]
 Publish = Callable[..., str]
@@ -28,30 +28,38 @@ def loaded(runs: list[DagsterRun]) -> list[str]:
     return [run.tags["dagster/partition"] for run in runs]
 
 
-@pytest.mark.parametrize(("zone", "taxis"), [("UTC", ("green", "yellow")), ("America/New_York", ("green",))])
-def test_five_years_of_ticks_each_load_their_own_month_once(
-    start: Start, published: Publish, zone: str, taxis: tuple[str, ...]
+@pytest.mark.parametrize(
+    ("flow", "zone", "taxis", "last"),
+    [
+        (POSTGRES, "UTC", ("green", "yellow"), "2023-12"),
+        (POSTGRES, "America/New_York", ("green",), "2023-12"),
+        (GCP, "UTC", ("green", "yellow"), "2019-12"),
+    ],
+    ids=["five_years", "five_years_in_new_york", "year_of_flow_09"],
+)
+def test_ticks_each_load_their_own_month_once(
+    start: Start, published: Publish, flow: Flow, zone: str, taxis: tuple[str, ...], last: str
 ) -> None:
-    wanted = months("2019-01", "2023-12")
+    wanted = months("2019-01", last)
     scheduler = start(
         TAXI_SOURCE_URL=published(wanted),
-        TAXI_LAST_MONTH="2023-12",
+        TAXI_LAST_MONTH=last,
         TAXI_SCHEDULE_TIMEZONE=zone,
         TAXI_SCHEDULE_LABELS="team=data, env=test",
     )
     for taxi in taxis:
-        scheduler.switch(f"{taxi}_schedule", on=True, at=tick(wanted[0]) - SOON)
+        scheduler.switch(flow.schedule(taxi), on=True, at=tick(wanted[0]) - SOON)
     for month in wanted:
         for hour in (9, 10):
             scheduler.look(tick(month, hour, zone) + SOON)
         scheduler.look(tick(month, 10, zone) + timedelta(minutes=1))
     for taxi in taxis:
         hour = {"green": 9, "yellow": 10}[taxi]
-        runs = scheduler.runs(f"{taxi}_schedule")
+        runs = scheduler.runs(flow.schedule(taxi))
         assert loaded(runs) == [str(month) for month in wanted]
         for month, run in zip(wanted, runs, strict=True):
             date = tick(month, hour, zone)
-            assert run.job_name == f"{taxi}_postgres_taxi_scheduled"
+            assert run.job_name == flow.job(taxi)
             assert run.tags["trigger.date"] == date.isoformat().replace("+00:00", "Z")
             assert datetime.fromisoformat(run.tags["trigger.next"]) == tick(month.next, hour, zone)
             assert datetime.fromisoformat(run.tags["trigger.previous"]).month == (month.month - 2) % 12 + 1
@@ -59,39 +67,39 @@ def test_five_years_of_ticks_each_load_their_own_month_once(
             assert (run.tags["taxi"], run.tags["team"], run.tags["env"]) == (taxi, "data", "test")
 
 
-def test_offset_of_a_tick_follows_daylight_saving(start: Start, published: Publish) -> None:
+def test_offset_of_a_tick_follows_daylight_saving(start: Start, flow: Flow, published: Publish) -> None:
     wanted = months("2019-03", "2019-04")
     scheduler = start(TAXI_SOURCE_URL=published(wanted), TAXI_SCHEDULE_TIMEZONE="America/New_York")
-    scheduler.switch("green_schedule", on=True, at=tick(wanted[0]))
+    scheduler.switch(flow.schedule("green"), on=True, at=tick(wanted[0]))
     for month in wanted:
         scheduler.look(tick(month, zone="America/New_York") + SOON)
     dates = [run.tags["trigger.date"] for run in scheduler.runs()]
     assert dates == ["2019-03-01T09:00:00-05:00", "2019-04-01T09:00:00-04:00"]
 
 
-def test_nothing_is_run_retroactively_when_first_switched_on(start: Start, published: Publish) -> None:
+def test_nothing_is_run_retroactively_when_first_switched_on(start: Start, flow: Flow, published: Publish) -> None:
     scheduler = start(TAXI_SOURCE_URL=published(months("2019-01", "2019-12")))
-    scheduler.switch("green_schedule", on=True, at=datetime(2019, 6, 15, tzinfo=UTC))
+    scheduler.switch(flow.schedule("green"), on=True, at=datetime(2019, 6, 15, tzinfo=UTC))
     scheduler.look(datetime(2019, 6, 15, 0, 1, tzinfo=UTC))
     assert scheduler.runs() == []
     scheduler.look(tick(Month(2019, 7)) + SOON)
     assert loaded(scheduler.runs()) == ["2019-07"]
 
 
-def test_time_switched_off_is_not_made_up_for(start: Start, published: Publish) -> None:
+def test_time_switched_off_is_not_made_up_for(start: Start, flow: Flow, published: Publish) -> None:
     scheduler = start(TAXI_SOURCE_URL=published(months("2019-01", "2019-12")))
-    scheduler.switch("green_schedule", on=True, at=datetime(2019, 1, 15, tzinfo=UTC))
+    scheduler.switch(flow.schedule("green"), on=True, at=datetime(2019, 1, 15, tzinfo=UTC))
     scheduler.look(tick(Month(2019, 2)) + SOON)
-    scheduler.switch("green_schedule", on=False, at=datetime(2019, 2, 15, tzinfo=UTC))
+    scheduler.switch(flow.schedule("green"), on=False, at=datetime(2019, 2, 15, tzinfo=UTC))
     scheduler.look(tick(Month(2019, 3)) + SOON)
-    scheduler.switch("green_schedule", on=True, at=datetime(2019, 4, 15, tzinfo=UTC))
+    scheduler.switch(flow.schedule("green"), on=True, at=datetime(2019, 4, 15, tzinfo=UTC))
     scheduler.look(tick(Month(2019, 5)) + SOON)
     assert loaded(scheduler.runs()) == ["2019-02", "2019-05"]
 
 
 @pytest.mark.parametrize("recover", ["ALL", "LAST", "NONE"])
 def test_downtime_is_made_up_for_as_kestra_does(
-    start: Start, published: Publish, shared_dir: Path, recover: str
+    start: Start, flow: Flow, published: Publish, shared_dir: Path, recover: str
 ) -> None:
     """The real engine's ten-second ticks, each told as a month: the third is the last before the downtime."""
     truth = json.loads((shared_dir / "kestra-truth" / "missed-schedules.json").read_text())
@@ -108,7 +116,7 @@ def test_downtime_is_made_up_for_as_kestra_does(
     after = [m for m in ticks if m not in alive and m > month_of(back.replace(second=30).isoformat())]
 
     scheduler = start(TAXI_SOURCE_URL=published(wanted), TAXI_RECOVER_MISSED_SCHEDULES=recover)
-    scheduler.switch("green_schedule", on=True, at=tick(wanted[0]) - SOON)
+    scheduler.switch(flow.schedule("green"), on=True, at=tick(wanted[0]) - SOON)
     for month in alive:
         scheduler.look(tick(month) + SOON)
     scheduler.look(tick(after[0]) - timedelta(days=10))  # the daemon is back
@@ -117,9 +125,9 @@ def test_downtime_is_made_up_for_as_kestra_does(
     assert [Month.parse(m) for m in loaded(scheduler.runs())] == [month_of(e["trigger"]["date"]) for e in executions]
 
 
-def test_all_is_the_default(start: Start, published: Publish) -> None:
+def test_all_is_the_default(start: Start, flow: Flow, published: Publish) -> None:
     scheduler = start(TAXI_SOURCE_URL=published(months("2019-01", "2019-12")))
-    scheduler.switch("green_schedule", on=True, at=datetime(2019, 1, 15, tzinfo=UTC))
+    scheduler.switch(flow.schedule("green"), on=True, at=datetime(2019, 1, 15, tzinfo=UTC))
     scheduler.look(datetime(2019, 6, 15, tzinfo=UTC))
     assert loaded(scheduler.runs()) == ["2019-02", "2019-03", "2019-04", "2019-05", "2019-06"]
 
@@ -127,10 +135,10 @@ def test_all_is_the_default(start: Start, published: Publish) -> None:
 @pytest.mark.parametrize("point", ["TICK_CREATED", "RUN_CREATED", "RUN_LAUNCHED", "RUN_ADDED", "TICK_SUCCESS"])
 @pytest.mark.parametrize("next_look", [timedelta(minutes=1), timedelta(days=31)])
 def test_no_month_is_lost_or_asked_for_twice_when_the_scheduler_dies(
-    start: Start, published: Publish, point: str, next_look: timedelta
+    start: Start, flow: Flow, published: Publish, point: str, next_look: timedelta
 ) -> None:
     scheduler = start(TAXI_SOURCE_URL=published(months("2019-01", "2019-12")))
-    scheduler.switch("green_schedule", on=True, at=datetime(2019, 1, 15, tzinfo=UTC))
+    scheduler.switch(flow.schedule("green"), on=True, at=datetime(2019, 1, 15, tzinfo=UTC))
     back = datetime(2019, 4, 15, tzinfo=UTC)
 
     class DiedError(Exception):
@@ -153,35 +161,49 @@ def test_no_month_is_lost_or_asked_for_twice_when_the_scheduler_dies(
         patch.setattr(module._ScheduleLaunchContext, "update_state", lambda *_a, **_k: None)
         scheduler.look(back)
     assert seen
-    assert scheduler.last_tick("green_schedule").status == TickStatus.STARTED
+    assert scheduler.last_tick(flow.schedule("green")).status == TickStatus.STARTED
     scheduler.look(back + next_look)
     submitted = [run for run in scheduler.runs() if run.status.value != "NOT_STARTED"]
     expected = ["2019-02", "2019-03", "2019-04"] + (["2019-05"] if next_look > timedelta(days=1) else [])
     assert sorted(loaded(submitted)) == expected
 
 
-def test_unpublished_month_is_skipped_naming_the_last_published_one(start: Start, published: Publish) -> None:
+def test_unpublished_month_is_skipped_naming_the_last_published_one(
+    start: Start, flow: Flow, published: Publish
+) -> None:
     scheduler = start(TAXI_SOURCE_URL=published(months("2019-01", "2019-03")), TAXI_LAST_MONTH="2019-05")
-    scheduler.switch("green_schedule", on=True, at=datetime(2019, 4, 15, tzinfo=UTC))
+    scheduler.switch(flow.schedule("green"), on=True, at=datetime(2019, 4, 15, tzinfo=UTC))
     scheduler.look(tick(Month(2019, 5)) + SOON)
-    skipped = scheduler.last_tick("green_schedule")
+    skipped = scheduler.last_tick(flow.schedule("green"))
     assert skipped.status == TickStatus.SKIPPED
     assert "green 2019-05 is not published: the last published month is 2019-03" in str(skipped.skip_reason)
     scheduler.look(tick(Month(2019, 6)) + SOON)
-    reason = str(scheduler.last_tick("green_schedule").skip_reason)
+    reason = str(scheduler.last_tick(flow.schedule("green")).skip_reason)
     assert "green 2019-06 is not published: the last published month is 2019-05 (TAXI_LAST_MONTH)" in reason
     assert scheduler.runs() == []
 
 
-def test_published_months_of_a_downtime_are_loaded_beside_unpublished_ones(start: Start, published: Publish) -> None:
+def test_published_months_of_a_downtime_are_loaded_beside_unpublished_ones(
+    start: Start, flow: Flow, published: Publish
+) -> None:
     scheduler = start(TAXI_SOURCE_URL=published(months("2019-01", "2019-03")), TAXI_LAST_MONTH="2019-05")
-    scheduler.switch("green_schedule", on=True, at=datetime(2019, 1, 15, tzinfo=UTC))
+    scheduler.switch(flow.schedule("green"), on=True, at=datetime(2019, 1, 15, tzinfo=UTC))
     scheduler.look(datetime(2019, 8, 15, tzinfo=UTC))
     assert loaded(scheduler.runs()) == ["2019-02", "2019-03"]
 
 
-def test_source_that_does_not_answer_is_left_to_the_run(start: Start, tmp_path: Path) -> None:
+def test_source_that_does_not_answer_is_left_to_the_run(start: Start, flow: Flow, tmp_path: Path) -> None:
     scheduler = start(TAXI_SOURCE_URL=(tmp_path / "unmounted").as_uri())
-    scheduler.switch("yellow_schedule", on=True, at=datetime(2019, 1, 15, tzinfo=UTC))
+    scheduler.switch(flow.schedule("yellow"), on=True, at=datetime(2019, 1, 15, tzinfo=UTC))
     scheduler.look(tick(Month(2019, 2), 10) + SOON)
     assert loaded(scheduler.runs()) == ["2019-02"]
+
+
+def test_a_run_of_the_other_flow_is_not_taken_for_a_missed_tick_s(start: Start, published: Publish) -> None:
+    scheduler = start(TAXI_SOURCE_URL=published(months("2019-01", "2019-12")))
+    scheduler.switch(POSTGRES.schedule("green"), on=True, at=datetime(2019, 1, 15, tzinfo=UTC))
+    scheduler.look(datetime(2019, 3, 15, tzinfo=UTC))
+    scheduler.switch(GCP.schedule("green"), on=True, at=datetime(2019, 1, 15, tzinfo=UTC))
+    scheduler.look(datetime(2019, 4, 15, tzinfo=UTC))
+    for flow in (POSTGRES, GCP):
+        assert loaded(scheduler.runs(flow.schedule("green"))) == ["2019-02", "2019-03", "2019-04"]

@@ -12,7 +12,8 @@ from taxi_assets.assets.google import open_google
 from taxi_assets.bigquery.connection import Clients
 from taxi_assets.bigquery.load import Load, MonthLoad
 from taxi_assets.bigquery.setup import set_up
-from taxi_assets.settings import Settings
+from taxi_assets.postgres.connection import Warehouse
+from taxi_assets.settings import Settings, get_settings
 from taxi_assets.standin.process import running
 from taxi_assets.trips.datasets import DATASETS, Dataset
 from taxi_assets.trips.months import Month
@@ -102,6 +103,30 @@ def load_month(settings: Settings, clients: Clients) -> LoadMonth:
         return run_month(clients, settings, dataset, month, way)
 
     return load
+
+
+@pytest.fixture
+def command_line(
+    settings: Settings, clients: Clients, warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """The environment in which a command finds the test's files, dataset, bucket and database."""
+    target = clients.target
+    given = {
+        "TAXI_DATA_DIR": str(settings.data_dir),
+        "TAXI_SOURCE_URL": settings.source_url,
+        "TAXI_POSTGRES_URL": warehouse.url,
+        "TAXI_GCP_TIMEOUT": str(settings.gcp_timeout),
+        "GCP_PROJECT_ID": target.project,
+        "GCP_LOCATION": target.location,
+        "GCP_DATASET": target.dataset,
+        "GCP_BUCKET_NAME": target.bucket or "",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    get_settings.cache_clear()
+    yield
+    get_settings.cache_clear()
 
 
 def run_month(clients: Clients, settings: Settings, dataset: Dataset, month: Month, way: str = "external") -> Load:

@@ -149,7 +149,7 @@ def test_flows_06_and_07(warehouse: Warehouse, run: Run, settings: Settings, tmp
     bare = read_settings(data_dir=tmp_path / "data", source_url=settings.source_url, postgres_url=warehouse.url)
     defs = build_defs(bare)
     missing = reason(run("gcp_setup", defs))
-    assert missing.startswith("key GCP_PROJECT_ID is set neither in the environment nor in namespace zoomcamp")
+    assert missing.startswith("GCP_PROJECT_ID is not set in the environment, and namespace zoomcamp and those above")
     assert run("gcp_kv", defs, config={"ops": {"set_gcp_keys": {"config": named}}}).success
     assert KeyValueStore(warehouse, "zoomcamp.team").get("GCP_BUCKET_NAME") == "kv-bucket"
     assert run("gcp_setup", defs).success

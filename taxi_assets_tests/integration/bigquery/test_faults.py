@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -89,15 +91,23 @@ def test_upload_that_arrives_damaged(storage_wire: Wire, clients: Clients, setti
     assert run_month(clients, settings, GREEN, APRIL).rows_inserted == ROWS
 
 
-def test_load_job_that_fails(bigquery_wire: Wire, clients: Clients, settings: Settings) -> None:
+def failed_job(reason: str, message: str) -> Answer:
+    """A job that BigQuery took, and that ended with an error."""
+    job = {"jobReference": {"projectId": "test-project", "jobId": "failed", "location": "EU"}}
+    status = {"state": "DONE", "errorResult": {"reason": reason, "message": message}}
+    return 200, json.dumps({**job, "status": status, "configuration": {"load": {}}}).encode()
+
+
+@pytest.mark.parametrize("answer", [partial(google_error, 400), failed_job], ids=["refused", "ended_in_an_error"])
+def test_load_job_that_fails(
+    bigquery_wire: Wire, settings: Settings, clients: Clients, answer: Callable[[str, str], Answer]
+) -> None:
     message = "Error while reading data, error message: Too many errors encountered. Rows: 12; errors: 1."
-
-    def refuse(request: Request) -> Answer | None:
-        return google_error(400, "invalid", message) if is_upload(request) else None
-
-    bigquery_wire.rule = refuse
+    bigquery_wire.rule = lambda request: answer("invalid", message) if request.method == "PUT" else None
     said = failure(clients, settings, "load")
     assert said.startswith("loading green_tripdata_2020-04.csv: Error while reading data")
+    bigquery_wire.rule = lambda _request: None
+    assert run_month(clients, settings, GREEN, APRIL, "load").rows_inserted == ROWS
 
 
 @pytest.mark.parametrize("statement", ["CREATE OR REPLACE EXTERNAL", "CREATE OR REPLACE TABLE", "MERGE INTO"])

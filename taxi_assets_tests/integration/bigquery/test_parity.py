@@ -10,6 +10,7 @@ import pytest
 from psycopg import sql
 
 from taxi_assets.bigquery.connection import Clients
+from taxi_assets.kestra.warehouses import compare
 from taxi_assets.postgres.connection import Warehouse
 from taxi_assets.postgres.load import Loader
 from taxi_assets.settings import Settings
@@ -81,6 +82,9 @@ def test_same_rows_as_postgresql(
     assert left.num_rows == right.num_rows
     for name in left.column_names:
         assert left[name].equals(right[name]), name
+    compared = compare(warehouse, clients, dataset, list(months_between(*MONTHS[dataset])))
+    assert compared.same
+    assert sum(month.bigquery.repeated_ids for month in compared.months) == repeated
     assert repeated == {"green": REPEATED_GREEN, "yellow": REPEATED_YELLOW}[dataset.taxi]
 
 

@@ -33,17 +33,16 @@ def sent(dataset: Dataset) -> dict[str, str]:
         filename = statements.literal(name)
         return statements.month_table(dataset, quoted(tables.month), quoted(source), values, filename, "")
 
+    partitions = statements.pickup_partitions(dataset, DAYS, null_pickups=True)
+    trips, own = quoted(tables.trips), quoted(tables.month)
     return {
         "external table": statements.external_table(dataset.columns, quoted(tables.external), f"gs://my-bucket/{name}"),
         "month from external": month(tables.external, statements.external_values(dataset)),
         "month from staging": month(tables.staging, statements.loaded_values(dataset)),
-        "trips table": statements.main_table(dataset, quoted(tables.trips)),
-        "merge": statements.merge(
-            dataset,
-            quoted(tables.trips),
-            quoted(tables.month),
-            statements.pickup_partitions(dataset, DAYS, null_pickups=True),
-        ),
+        "trips table": statements.main_table(dataset, trips),
+        "merge": statements.merge(dataset, trips, own, partitions),
+        "replace": statements.replace(dataset, trips, own, partitions, name),
+        "remove": statements.of_file("delete_file.sql", dataset, trips, name),
     }
 
 
@@ -60,7 +59,7 @@ def test_statements_are_the_recorded_ones(dataset: Dataset) -> None:
 @BOTH
 def test_bigquery_reads_every_statement(dataset: Dataset) -> None:
     kinds = [type(sqlglot.parse_one(sql, read="bigquery")) for sql in sent(dataset).values()]
-    assert kinds == [exp.Create, exp.Create, exp.Create, exp.Create, exp.Merge]
+    assert kinds == [*[exp.Create] * 4, exp.Merge, exp.Merge, exp.Delete]
 
 
 @BOTH

@@ -44,7 +44,7 @@ def schema() -> jsonschema.Draft7Validator:
 def errors_by_schema(flow: dict[str, Any]) -> list[jsonschema.ValidationError]:
     """Errors of a flow as the server sees it: its plugin defaults merged into the tasks of their type."""
     merged = copy.deepcopy(flow)
-    for default in merged.pop("pluginDefaults"):
+    for default in merged.pop("pluginDefaults", []):
         for task in tasks_of(merged):
             if task["type"].startswith(default["type"]):
                 task.update({**default["values"], **task})

@@ -16,6 +16,7 @@ from taxi_assets.kestra import documents, flows, pebble
 from taxi_assets.settings import PUBLIC_RELEASE, Settings
 from taxi_assets.trips.datasets import DATASETS, Dataset
 from taxi_assets.trips.months import Month
+from taxi_assets_tests.unit.kestra.test_flows import errors_by_schema
 
 KEYS = {"GCP_PROJECT_ID": "my-project", "GCP_LOCATION": "EU", "GCP_DATASET": "zoomcamp", "GCP_BUCKET_NAME": "my-bucket"}
 TARGET = Target("my-project", "EU", "zoomcamp", "my-bucket")
@@ -77,6 +78,17 @@ def test_variant_without_a_bucket_names_none(name: str) -> None:
     text = flows.render(Settings(source_url=PUBLIC_RELEASE))[f"{name}.yaml"]
     assert "BUCKET" not in text
     assert "gs://" not in text
+
+
+@pytest.mark.parametrize("name", ["06_gcp_kv", *EXTERNAL, *LOAD])
+def test_kestras_own_schema_accepts_the_flow_but_for_google_s_tasks(name: str) -> None:
+    """The schema knows none of Google's plugin."""
+    known = flow(name)
+    known["tasks"] = [task for task in known["tasks"] if "then" not in task and ".gcp." not in task["type"]]
+    known.pop("pluginDefaults", None)
+    assert errors_by_schema(known) == []
+    del known["tasks"][0]["type"]
+    assert errors_by_schema(known)
 
 
 def test_secret_is_read_and_never_written() -> None:

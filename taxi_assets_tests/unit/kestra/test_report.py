@@ -4,8 +4,10 @@ import dataclasses
 
 import pytest
 
-from taxi_assets.kestra import report, report_html
+from taxi_assets.kestra import report
 from taxi_assets.kestra.compare import Comparison, MonthComparison, MonthRun
+from taxi_assets.kestra.page import markdown
+from taxi_assets.kestra.page_html import html
 from taxi_assets.kestra.table_diff import TableComparison
 from taxi_assets.postgres.digest import Digest
 from taxi_assets.trips.datasets import DATASETS
@@ -66,7 +68,7 @@ def test_both_sides_failing_alike_is_no_success(comparison: Comparison) -> None:
 
 
 def test_markdown_begins_with_what_kestras_side_was_and_holds_its_tables_together(comparison: Comparison) -> None:
-    lines = report.markdown(failed(comparison)).splitlines()
+    lines = markdown(report.page(failed(comparison))).splitlines()
     assert lines[0] == HOW
     assert "- 2020-05: Kestra failed: FAILED at extract: &lt;no> file \\| here" in lines
     rows = [line for line in lines if line.startswith("| 2020-0")]
@@ -74,7 +76,7 @@ def test_markdown_begins_with_what_kestras_side_was_and_holds_its_tables_togethe
 
 
 def test_html_escapes_what_a_server_said_and_loads_nothing(comparison: Comparison) -> None:
-    page = report_html.html(failed(comparison))
+    page = html(report.page(failed(comparison)))
     assert "&lt;no&gt; file | here" in page
     assert "<no>" not in page
     assert "src=" not in page
@@ -82,6 +84,6 @@ def test_html_escapes_what_a_server_said_and_loads_nothing(comparison: Compariso
 
 
 def test_bars_stand_for_the_seconds(comparison: Comparison) -> None:
-    page = report_html.html(comparison)
+    page = html(report.page(comparison))
     assert "<title>Kestra 2020-05: 12.00 s</title>" in page
     assert "<title>Dagster 2020-04: 1.00 s</title>" in page

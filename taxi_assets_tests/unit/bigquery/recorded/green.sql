@@ -125,3 +125,31 @@ ON T.unique_row_id = S.unique_row_id
 WHEN NOT MATCHED THEN
   INSERT (unique_row_id, filename, VendorID, lpep_pickup_datetime, lpep_dropoff_datetime, store_and_fwd_flag, RatecodeID, PULocationID, DOLocationID, passenger_count, trip_distance, fare_amount, extra, mta_tax, tip_amount, tolls_amount, ehail_fee, improvement_surcharge, total_amount, payment_type, trip_type, congestion_surcharge)
   VALUES (S.unique_row_id, S.filename, S.VendorID, S.lpep_pickup_datetime, S.lpep_dropoff_datetime, S.store_and_fwd_flag, S.RatecodeID, S.PULocationID, S.DOLocationID, S.passenger_count, S.trip_distance, S.fare_amount, S.extra, S.mta_tax, S.tip_amount, S.tolls_amount, S.ehail_fee, S.improvement_surcharge, S.total_amount, S.payment_type, S.trip_type, S.congestion_surcharge);
+
+-- replace
+MERGE INTO `my-project.zoomcamp.green_tripdata` AS T
+USING (
+  SELECT M.*
+  FROM `my-project.zoomcamp.green_tripdata_2020_04` AS M
+  WHERE NOT EXISTS (
+    SELECT 1
+    FROM `my-project.zoomcamp.green_tripdata` AS T
+    WHERE T.unique_row_id = M.unique_row_id
+      AND T.filename != 'green_tripdata_2020-04.csv'
+  AND ((T.lpep_pickup_datetime >= TIMESTAMP '2009-01-01' AND T.lpep_pickup_datetime < TIMESTAMP '2009-01-02')
+    OR (T.lpep_pickup_datetime >= TIMESTAMP '2020-04-01' AND T.lpep_pickup_datetime < TIMESTAMP '2020-05-02')
+    OR (T.lpep_pickup_datetime >= TIMESTAMP '2041-08-15' AND T.lpep_pickup_datetime < TIMESTAMP '2041-08-16')
+    OR T.lpep_pickup_datetime IS NULL)
+  )
+) AS S
+ON FALSE
+WHEN NOT MATCHED BY TARGET THEN
+  INSERT (unique_row_id, filename, VendorID, lpep_pickup_datetime, lpep_dropoff_datetime, store_and_fwd_flag, RatecodeID, PULocationID, DOLocationID, passenger_count, trip_distance, fare_amount, extra, mta_tax, tip_amount, tolls_amount, ehail_fee, improvement_surcharge, total_amount, payment_type, trip_type, congestion_surcharge)
+  VALUES (S.unique_row_id, S.filename, S.VendorID, S.lpep_pickup_datetime, S.lpep_dropoff_datetime, S.store_and_fwd_flag, S.RatecodeID, S.PULocationID, S.DOLocationID, S.passenger_count, S.trip_distance, S.fare_amount, S.extra, S.mta_tax, S.tip_amount, S.tolls_amount, S.ehail_fee, S.improvement_surcharge, S.total_amount, S.payment_type, S.trip_type, S.congestion_surcharge)
+WHEN NOT MATCHED BY SOURCE AND T.filename = 'green_tripdata_2020-04.csv' AND (T.lpep_pickup_datetime >= TIMESTAMP '0001-01-01' OR T.lpep_pickup_datetime IS NULL) THEN
+  DELETE;
+
+-- remove
+DELETE FROM `my-project.zoomcamp.green_tripdata` AS T
+WHERE T.filename = 'green_tripdata_2020-04.csv'
+  AND (T.lpep_pickup_datetime >= TIMESTAMP '0001-01-01' OR T.lpep_pickup_datetime IS NULL);

@@ -117,3 +117,31 @@ ON T.unique_row_id = S.unique_row_id
 WHEN NOT MATCHED THEN
   INSERT (unique_row_id, filename, VendorID, tpep_pickup_datetime, tpep_dropoff_datetime, passenger_count, trip_distance, RatecodeID, store_and_fwd_flag, PULocationID, DOLocationID, payment_type, fare_amount, extra, mta_tax, tip_amount, tolls_amount, improvement_surcharge, total_amount, congestion_surcharge)
   VALUES (S.unique_row_id, S.filename, S.VendorID, S.tpep_pickup_datetime, S.tpep_dropoff_datetime, S.passenger_count, S.trip_distance, S.RatecodeID, S.store_and_fwd_flag, S.PULocationID, S.DOLocationID, S.payment_type, S.fare_amount, S.extra, S.mta_tax, S.tip_amount, S.tolls_amount, S.improvement_surcharge, S.total_amount, S.congestion_surcharge);
+
+-- replace
+MERGE INTO `my-project.zoomcamp.yellow_tripdata` AS T
+USING (
+  SELECT M.*
+  FROM `my-project.zoomcamp.yellow_tripdata_2020_04` AS M
+  WHERE NOT EXISTS (
+    SELECT 1
+    FROM `my-project.zoomcamp.yellow_tripdata` AS T
+    WHERE T.unique_row_id = M.unique_row_id
+      AND T.filename != 'yellow_tripdata_2020-04.csv'
+  AND ((T.tpep_pickup_datetime >= TIMESTAMP '2009-01-01' AND T.tpep_pickup_datetime < TIMESTAMP '2009-01-02')
+    OR (T.tpep_pickup_datetime >= TIMESTAMP '2020-04-01' AND T.tpep_pickup_datetime < TIMESTAMP '2020-05-02')
+    OR (T.tpep_pickup_datetime >= TIMESTAMP '2041-08-15' AND T.tpep_pickup_datetime < TIMESTAMP '2041-08-16')
+    OR T.tpep_pickup_datetime IS NULL)
+  )
+) AS S
+ON FALSE
+WHEN NOT MATCHED BY TARGET THEN
+  INSERT (unique_row_id, filename, VendorID, tpep_pickup_datetime, tpep_dropoff_datetime, passenger_count, trip_distance, RatecodeID, store_and_fwd_flag, PULocationID, DOLocationID, payment_type, fare_amount, extra, mta_tax, tip_amount, tolls_amount, improvement_surcharge, total_amount, congestion_surcharge)
+  VALUES (S.unique_row_id, S.filename, S.VendorID, S.tpep_pickup_datetime, S.tpep_dropoff_datetime, S.passenger_count, S.trip_distance, S.RatecodeID, S.store_and_fwd_flag, S.PULocationID, S.DOLocationID, S.payment_type, S.fare_amount, S.extra, S.mta_tax, S.tip_amount, S.tolls_amount, S.improvement_surcharge, S.total_amount, S.congestion_surcharge)
+WHEN NOT MATCHED BY SOURCE AND T.filename = 'yellow_tripdata_2020-04.csv' AND (T.tpep_pickup_datetime >= TIMESTAMP '0001-01-01' OR T.tpep_pickup_datetime IS NULL) THEN
+  DELETE;
+
+-- remove
+DELETE FROM `my-project.zoomcamp.yellow_tripdata` AS T
+WHERE T.filename = 'yellow_tripdata_2020-04.csv'
+  AND (T.tpep_pickup_datetime >= TIMESTAMP '0001-01-01' OR T.tpep_pickup_datetime IS NULL);

@@ -1,0 +1,4 @@
+SELECT COUNT(*) AS in_all
+FROM {trips} AS T
+WHERE T.filename = {filename}
+  AND ({every_partition})
