@@ -44,6 +44,8 @@ e2e: venv ## only the tests that click through the UI, and take the pictures in 
 	@TAXI_PICTURES=docs/images $(BIN)/python -m pytest taxi_assets_tests/e2e
 
 bench: venv ## measure the speed goals beside their peers (about half an hour); see docs/performance.md
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt || \
+		echo "dlt cannot be installed and is left out"
 	@$(BIN)/python -m benchmarks $(BENCH)
 
 bench-backfills: venv ## measure backfills by the UI and from the shell (about ten minutes); see docs/scheduling.md
@@ -83,3 +85,4 @@ lock: ## resolve the versions in requirements/ anew (needs uv)
 	echo hatchling | $(LOCK:pyproject.toml=-) -o requirements/build.txt
 	$(LOCK) --extra gcp -o requirements/gcp.txt
 	$(LOCK) --extra ui --extra gcp --extra gcp-dev --extra dev --extra e2e -o requirements/dev.txt
+	$(LOCK) --extra bench --constraint requirements/dev.txt -o requirements/bench.txt
