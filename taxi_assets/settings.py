@@ -126,6 +126,12 @@ class Settings(BaseSettings):
         300, gt=0, description="Seconds to wait for a lock on the trips or staging table before the month fails."
     )
     connect_timeout: int = Field(10, ge=1, description="Seconds to wait for PostgreSQL to answer.")
+    silence_timeout: float = Field(
+        60,
+        gt=0,
+        description="Seconds without a byte from PostgreSQL before it is asked for another session, which a busy "
+        "server gives; the month fails if it does not within TAXI_CONNECT_TIMEOUT.",
+    )
     http_timeout: float = Field(30, gt=0, description="Seconds without a byte before a download is tried again.")
     http_attempts: int = Field(4, ge=1, description="How often a download is tried before the month fails.")
     max_csv_mb: int = Field(

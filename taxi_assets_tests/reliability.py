@@ -74,6 +74,9 @@ _SECTIONS = {
                   "in line 501. Where nothing else is said, the good month was loaded before.", "file"),
     "outages": ("The server away, busy or full", "Nothing of the month is in, and it loads when the fault is gone. "
                 "A month is tried up to three times when the server does not answer or went away.", "fault"),
+    "paused": ("A server that is paused, a network that swallows everything", "Nothing tells such a server from a busy "
+               "one but that it lets nobody in: after 60 s without a byte (TAXI_SILENCE_TIMEOUT) it is asked, and has "
+               "10 s to answer (TAXI_CONNECT_TIMEOUT). If it goes on before, so does the load.", "fault"),
     "rights": ("An ordinary role", "Each missing right is one line with the statement that gives it. From nothing:",
                "database"),
 }  # fmt: skip

@@ -15,6 +15,7 @@ from psycopg import Connection, conninfo, errors, sql
 
 from taxi_assets.errors import BusyError, SettingsError, TaxiAssetsError, UnavailableError, WarehouseError
 from taxi_assets.postgres.server import EmbeddedServer
+from taxi_assets.postgres.session import Session
 from taxi_assets.settings import Settings
 
 # The id hashes PostgreSQL's own text of its columns, which follows these settings of the session.
@@ -34,6 +35,8 @@ _REFUSALS: tuple[tuple[str, type[WarehouseError], str], ...] = (
      "correct the user in {url}, or let it in on the server"),
     ("too many (clients|connections)|remaining connection slots", UnavailableError,
      "raise max_connections, lower TAXI_COPY_STREAMS, or run again when others are done"),
+    ("timeout expired", UnavailableError,
+     "check that the server is not paused and {url} is right, or raise TAXI_CONNECT_TIMEOUT"),
     ("", UnavailableError,
      "check that the server runs (`taxi-assets db status`) and that {url} is right"),
 )  # fmt: skip
@@ -52,13 +55,16 @@ class Warehouse:
     connect_timeout: int = 10
     given_as: str = "TAXI_POSTGRES_URL"
     """What a person must correct when the URL is wrong."""
+    silence_timeout: float = 60
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Warehouse:
         """The database of TAXI_POSTGRES_URL, else the embedded server, started if it is not running."""
         if settings.postgres_url is None:
-            return cls(EmbeddedServer(settings.data_dir / "postgres").start(), settings.connect_timeout)
-        return cls(settings.postgres_url.get_secret_value(), settings.connect_timeout)
+            url = EmbeddedServer(settings.data_dir / "postgres").start()
+        else:
+            url = settings.postgres_url.get_secret_value()
+        return cls(url, settings.connect_timeout, silence_timeout=settings.silence_timeout)
 
     @property
     def display(self) -> str:
@@ -86,7 +92,7 @@ class Warehouse:
         pins = " ".join(f"-c {name}={value}" for name, value in _PINNED.items())
         options = f"{given.get('options') or ''} {pins}".strip()
         try:
-            connection = psycopg.connect(
+            connection = Session.connect(
                 self.url,
                 autocommit=True,
                 options=options,
@@ -96,6 +102,7 @@ class Warehouse:
             )
         except psycopg.OperationalError as error:
             raise self._unreachable(str(error)) from None
+        connection.silence_timeout = self.silence_timeout
         if connection.info.server_version < _OLDEST:
             version = connection.info.server_version // 10000
             connection.close()

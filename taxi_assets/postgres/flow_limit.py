@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from psycopg import Connection, sql
+from psycopg import Connection, OperationalError, sql
 from psycopg.rows import class_row
 
 from taxi_assets.errors import BusyError
@@ -88,7 +88,7 @@ def slot(warehouse: Warehouse, limit: FlowLimit, asker: Asker) -> Iterator[None]
                 _wait(connection, limit, asker, ticket)
             yield
         finally:
-            if not connection.broken:
+            with suppress(OperationalError):  # a lost connection lost the lock too; bury() forgets the ticket
                 _give_back(connection, ticket)
 
 

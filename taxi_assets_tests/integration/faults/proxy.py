@@ -1,27 +1,43 @@
-"""A TCP proxy before a real server, that breaks connections off when a test says so."""
+"""A TCP proxy before a real server, that breaks connections off or stops forwarding when a test says so."""
 
 from __future__ import annotations
 
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 _ABORT = struct.pack("ii", 1, 0)
 
+Fault = Callable[["Proxy", tuple[socket.socket, socket.socket]], None]
+
+
+def reset(_proxy: Proxy, ends: tuple[socket.socket, socket.socket]) -> None:
+    """Break the connection off at both ends: RST, not FIN."""
+    for end in ends:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
+        end.shutdown(socket.SHUT_RDWR)
+
+
+def stall(proxy: Proxy, _ends: tuple[socket.socket, socket.socket]) -> None:
+    """Keep all connections open, new ones too, and forward nothing any more."""
+    proxy.flows.clear()
+
 
 @dataclass
 class Proxy:
-    """Forwards every connection, and resets those that `breaks` names once that many bytes went to the server."""
+    """Forwards every connection; those that `breaks` names meet the fault once that many bytes went to the server."""
 
     target: tuple[str, int]
     breaks: dict[int, int] = field(default_factory=dict)
     """By the connection's number, from 1: bytes after which it breaks."""
+    fault: Fault = reset
     connections: int = 0
     broken: int = 0
     port: int = 0
+    flows: threading.Event = field(default_factory=threading.Event)
 
     def serve(self, listener: socket.socket) -> None:
         while True:
@@ -39,13 +55,13 @@ class Proxy:
         sent = 0
         with suppress(OSError):
             while data := source.recv(1 << 16):
+                self.flows.wait()
                 sink.sendall(data)
                 sent += len(data)
                 if limit is not None and sent >= limit:
+                    limit = None
                     self.broken += 1
-                    for end in (source, sink):
-                        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
-                    break
+                    self.fault(self, (source, sink))
         for end in (source, sink):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -53,11 +69,13 @@ class Proxy:
 
 
 @contextmanager
-def proxied(port: int, breaks: dict[int, int]) -> Iterator[Proxy]:
+def proxied(port: int, breaks: dict[int, int], fault: Fault = reset) -> Iterator[Proxy]:
     """A proxy on loopback before the server on `port`."""
-    proxy = Proxy(("127.0.0.1", port), breaks)
+    proxy = Proxy(("127.0.0.1", port), breaks, fault)
+    proxy.flows.set()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         proxy.port = int(listener.getsockname()[1])
         threading.Thread(target=proxy.serve, args=(listener,), daemon=True).start()
         yield proxy
+        proxy.flows.set()
         listener.shutdown(socket.SHUT_RDWR)
