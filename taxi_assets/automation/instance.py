@@ -56,10 +56,14 @@ def open_instance(settings: Settings) -> DagsterInstance:
     os.environ.update(variables)
     home = variables["DAGSTER_HOME"]
     with InterProcessLock(Path(home) / ".opening"):  # two processes that make the storage at once spoil it
-        try:
-            return DagsterInstance.from_config(home)
-        except (DagsterInvalidConfigError, CheckError, YAMLError) as error:
-            raise ServiceError(f"{home}/dagster.yaml: {_reason(error)}; compare it with deploy/dagster.yaml") from error
+        return _instance_in(home)
+
+
+def _instance_in(home: str) -> DagsterInstance:
+    try:
+        return DagsterInstance.from_config(home)
+    except (DagsterInvalidConfigError, CheckError, YAMLError) as error:
+        raise ServiceError(f"{home}/dagster.yaml: {_reason(error)}; compare it with deploy/dagster.yaml") from error
 
 
 def _reason(error: Exception) -> str:
@@ -77,7 +81,7 @@ def deploy_instance(settings: Settings, config: Path) -> int:
     present, kept = home / "dagster.yaml", home / "dagster.yaml.before"
     if re.search(r"^(run_)?storage:", present.read_text(encoding="utf-8"), re.MULTILINE):
         return 0
-    with DagsterInstance.from_config(str(home)) as before:
+    with _instance_in(str(home)) as before:
         present.replace(kept)
         try:
             present.write_text(config.read_text(encoding="utf-8"), encoding="utf-8")

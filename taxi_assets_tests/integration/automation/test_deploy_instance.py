@@ -8,6 +8,7 @@ import pytest
 from dagster import AssetKey, AssetObservation, DagsterInstance, asset, materialize
 
 from taxi_assets.automation.instance import deploy_instance, open_instance
+from taxi_assets.errors import ServiceError
 from taxi_assets.postgres.connection import Warehouse
 from taxi_assets.settings import Settings, project_dir
 
@@ -63,6 +64,14 @@ def test_configuration_of_ones_own_stays(settings: Settings, tmp_path: Path) -> 
     before = own.read_text()
     assert deploy_instance(settings, CONFIG) == 0
     assert own.read_text() == before
+
+
+def test_configuration_that_dagster_does_not_take_is_told_in_one_line(settings: Settings, tmp_path: Path) -> None:
+    own = tmp_path / "home" / "dagster.yaml"
+    own.parent.mkdir()
+    own.write_text("telemetrie: {enabled: false}\n")
+    with pytest.raises(ServiceError, match=r'dagster.yaml: Received unexpected config entry "telemetrie"[^\n]*$'):
+        deploy_instance(settings, CONFIG)
 
 
 def test_a_server_that_does_not_answer_leaves_everything_as_it_was(

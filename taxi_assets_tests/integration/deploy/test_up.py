@@ -17,6 +17,11 @@ LAUNCH = """mutation ($months: [String!]!) {
   launchPartitionBackfill(backfillParams: {partitionNames: $months, assetSelection: [
     {path: ["green_raw_csv"]}, {path: ["green_staging"]}, {path: ["green_trips"]}]}) {
     __typename ... on LaunchBackfillSuccess { backfillId } } }"""
+QUEUE = """mutation ($month: String!) {
+  launchRun(executionParams: {
+    selector: {repositoryLocationName: "taxi_assets", repositoryName: "__repository__", jobName: "green_postgres_taxi"},
+    runConfigData: {}, executionMetadata: {tags: [{key: "dagster/partition", value: $month}]}}) {
+    __typename ... on LaunchRunSuccess { run { status } } } }"""
 RUNS = "{ runsOrError { ... on Runs { results { runId status rootRunId } } } }"
 
 
@@ -44,6 +49,24 @@ def test_up_twice_says_so_and_starts_nothing(stack: Stack) -> None:
     assert len(before) == 3
 
 
+def test_doctor_finds_all_right(stack: Stack) -> None:
+    said = stack.command("doctor")
+    assert "WRONG" not in said
+    assert "runs in PostgreSQL" in said
+    assert "last heartbeat" in said
+
+
+def test_queued_run_outlives_an_update(stack: Stack) -> None:
+    """The steps of docs/deployment.md: end what starts runs, replace the rest, start again."""
+    *_, daemon = stack.deployment.services
+    assert daemon.stop()
+    answer = stack.graphql(QUEUE, month="2020-08")["launchRun"]
+    assert answer == {"__typename": "LaunchRunSuccess", "run": {"status": "QUEUED"}}
+    stack.command("down")
+    stack.up()
+    wait_for(lambda: "2020-08" in stack.materialized("green_trips"), 120, "the queued run's month is materialized")
+
+
 def test_backfill_survives_the_death_of_every_process(stack: Stack) -> None:
     with psycopg.connect(stack.command("db", "url").strip()) as blocker:
         blocker.execute("LOCK TABLE public.green_tripdata IN ACCESS EXCLUSIVE MODE")
@@ -52,12 +75,12 @@ def test_backfill_survives_the_death_of_every_process(stack: Stack) -> None:
         wait_for(lambda: _waiting(blocker) > 0, 150, "the backfill's run waits for the lock")
         stack.kill()
         wait_for(lambda: not stack.deployment.running(), 20, "all processes are gone")
-    assert stack.query("SELECT count(*) FROM public.green_tripdata") == [(ROWS,)]
+    assert stack.query("SELECT count(*) FROM public.green_tripdata") == [(2 * ROWS,)]
 
     stack.up()
     wait_for(lambda: set(MONTHS) <= stack.materialized("green_trips"), 240, "the backfill's months are materialized")
     rows = stack.query("SELECT filename, count(*) FROM public.green_tripdata GROUP BY filename ORDER BY filename")
-    assert rows == [(f"green_tripdata_{month}.csv", ROWS) for month in ["2020-04", *MONTHS]]
+    assert rows == [(f"green_tripdata_{month}.csv", ROWS) for month in ["2020-04", *MONTHS, "2020-08"]]
     lost = [run for run in stack.graphql(RUNS)["runsOrError"]["results"] if run["status"] == "FAILURE"]
     assert len(lost) == 1
 
