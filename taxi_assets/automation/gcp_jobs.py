@@ -23,6 +23,8 @@ from taxi_assets.errors import SettingsError, TaxiAssetsError
 from taxi_assets.settings import Settings
 from taxi_assets.trips.datasets import Dataset
 
+SCHEDULED_FLOW = "09_gcp_taxi_scheduled"
+
 
 def taxi_jobs(dataset: Dataset) -> list[UnresolvedAssetJobDefinition]:
     """A taxi's three jobs, the settings' way first; each loads one month, or a range of months, into BigQuery."""
@@ -32,7 +34,7 @@ def taxi_jobs(dataset: Dataset) -> list[UnresolvedAssetJobDefinition]:
             dataset,
             f"{taxi}_bigquery_taxi",
             BOTH_WAYS,
-            f"Load {taxi} months into BigQuery, the way that TAXI_BIGQUERY_WAY says. Kestra: 09_gcp_taxi_scheduled.",
+            f"Load {taxi} months into BigQuery, the way that TAXI_BIGQUERY_WAY says. Kestra: {SCHEDULED_FLOW}.",
         ),
         _job(
             dataset,

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from functools import cache
 from importlib.resources import files
 
+from taxi_assets.trips.contents import compared_columns
 from taxi_assets.trips.datasets import Column, Dataset
 
 
@@ -82,6 +83,37 @@ def _and(condition: str) -> str:
 def of_file(name: str, dataset: Dataset, trips: str, filename: str) -> str:
     """The statement in `sql/{name}` about the rows that a file brought to trips."""
     return statement(name, trips=trips, filename=literal(filename), every_partition=every_partition(dataset))
+
+
+def contents(dataset: Dataset, trips: str, filenames: Iterable[str]) -> str:
+    """Of each file in trips: rows, repeated ids, and the checksum over the rows' text."""
+    return statement(
+        "contents.sql",
+        trips=trips,
+        texts=", '|', ".join(f"COALESCE({_told(column)}, r'\\N')" for column in compared_columns(dataset)),
+        filenames=_listed(map(literal, filenames)),
+        every_partition=every_partition(dataset),
+    )
+
+
+def file_rows(dataset: Dataset, trips: str, filename: str) -> str:
+    """A file's rows in trips, each column as text."""
+    columns = compared_columns(dataset)
+    return statement(
+        "file_rows.sql",
+        trips=trips,
+        texts=_listed(f"{_told(column)} AS text_{number}" for number, column in enumerate(columns)),
+        filename=literal(filename),
+        every_partition=every_partition(dataset),
+        order=_listed(f"text_{number} NULLS LAST" for number in range(len(columns))),
+    )
+
+
+def _told(column: Column) -> str:
+    """A column as trips/contents.py says that its kind is told."""
+    if column.bigquery == "NUMERIC":
+        return f"FORMAT('%.9f', {column.name})"
+    return column.name if column.bigquery == "STRING" else f"CAST({column.name} AS STRING)"
 
 
 def row_id(dataset: Dataset) -> str:

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from taxi_assets.cli.arguments import Taxi, partition
-from taxi_assets.errors import SettingsError
-from taxi_assets.labels import parse_labels
+from taxi_assets.cli.arguments import FirstMonth, Label, LastMonth, Taxi, given_labels
 from taxi_assets.settings import Settings, get_settings
 from taxi_assets.trips.datasets import Dataset
 from taxi_assets.trips.months import Month, months_between
@@ -29,17 +27,9 @@ class Only(StrEnum):
 
 def backfill(
     taxi: Taxi,
-    first: Annotated[Month, typer.Option("--from", parser=partition, metavar="MONTH", help="First month, YYYY-MM.")],
-    last: Annotated[
-        Month | None,
-        typer.Option(
-            "--to", parser=partition, metavar="MONTH", help="Last month, included; the last published if not given."
-        ),
-    ] = None,
-    label: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="A label on every run, beside file and taxi. May be given often."),
-    ] = None,
+    first: FirstMonth,
+    last: LastMonth = None,
+    label: Label = None,
     only: Annotated[
         Only, typer.Option(help="Months that are not in the tables, or whose last run failed; else all.")
     ] = Only.ALL,
@@ -49,7 +39,7 @@ def backfill(
     from taxi_assets.automation.instance import open_instance
 
     settings = get_settings()
-    labels = _labels(label or [])
+    labels = given_labels(label)
     months = list(months_between(first, last or settings.last_month))
     if not months:
         raise typer.BadParameter(f"--from {first} is after --to {last}")
@@ -61,13 +51,6 @@ def backfill(
             _print_plan(taxi, chosen, labels, settings)
         else:
             _run(taxi, chosen, labels, settings, instance)
-
-
-def _labels(texts: Sequence[str]) -> dict[str, str]:
-    try:
-        return parse_labels(texts)
-    except SettingsError as error:
-        raise typer.BadParameter(str(error)) from None
 
 
 def _chosen(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,11 +11,13 @@ import pytest
 from dagster import AssetKey, DagsterInstance, Definitions, ExecuteInProcessResult
 from google.cloud.bigquery import QueryJob
 
+from taxi_assets.assets.flow import FLOW_TAG
+from taxi_assets.automation.instance import open_instance
 from taxi_assets.bigquery.connection import Clients
 from taxi_assets.definitions import build_defs
 from taxi_assets.postgres.connection import Warehouse
 from taxi_assets.postgres.kv import KeyValueStore
-from taxi_assets.settings import Settings
+from taxi_assets.settings import Settings, get_settings
 from taxi_assets.trips.sample import write_mirror
 from taxi_assets_tests.integration.bigquery.conftest import APRIL, MAY, read_settings, rows
 
@@ -160,3 +164,21 @@ def test_flows_06_and_07(warehouse: Warehouse, run: Run, settings: Settings, tmp
 def test_flow_06_without_a_project(warehouse: Warehouse, run: Run, tmp_path: Path) -> None:
     bare = read_settings(data_dir=tmp_path / "data", postgres_url=warehouse.url)
     assert reason(run("gcp_kv", build_defs(bare))).startswith("no project: set GCP_PROJECT_ID")
+
+
+@pytest.mark.usefixtures("command_line")
+def test_backfill_is_labelled_as_the_flow_s_and_goes_past_a_failed_month(clients: Clients, tmp_path: Path) -> None:
+    write_mirror(tmp_path / "mirror", [APRIL, MAY.next], ROWS)
+    command = [str(Path(sys.executable).parent / "taxi-assets"), "gcp-backfill", "green"]
+    months = ["--from", "2020-04", "--to", "2020-06", "--label", "backfill=true"]
+    done = subprocess.run([*command, *months], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "green 2020-05: green_tripdata_2020-05.csv.gz is not published" in done.stdout
+    assert rows(clients, "SELECT COUNT(*) FROM `{d}.green_tripdata`") == [(2 * ROWS,)]
+    with open_instance(get_settings()) as instance:
+        tags = [run.tags for run in reversed(instance.get_runs())]
+    assert [each["trigger.date"] for each in tags] == [f"2020-0{month}-01T09:00:00Z" for month in (4, 5, 6)]
+    assert [each["file"] for each in tags] == [f"green_tripdata_2020-0{month}.csv" for month in (4, 5, 6)]
+    assert {(each["taxi"], each["backfill"], each[FLOW_TAG]) for each in tags} == {
+        ("green", "true", "09_gcp_taxi_scheduled")
+    }

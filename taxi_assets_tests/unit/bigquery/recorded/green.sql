@@ -149,6 +149,24 @@ WHEN NOT MATCHED BY TARGET THEN
 WHEN NOT MATCHED BY SOURCE AND T.filename = 'green_tripdata_2020-04.csv' AND (T.lpep_pickup_datetime >= TIMESTAMP '0001-01-01' OR T.lpep_pickup_datetime IS NULL) THEN
   DELETE;
 
+-- contents
+SELECT
+  filename,
+  COUNT(*) AS in_all,
+  COUNT(*) - COUNT(DISTINCT unique_row_id) AS repeated,
+  SUM(CAST(CONCAT('0x', SUBSTR(TO_HEX(MD5(CONCAT(COALESCE(VendorID, r'\N'), '|', COALESCE(CAST(lpep_pickup_datetime AS STRING), r'\N'), '|', COALESCE(CAST(lpep_dropoff_datetime AS STRING), r'\N'), '|', COALESCE(PULocationID, r'\N'), '|', COALESCE(DOLocationID, r'\N'), '|', COALESCE(store_and_fwd_flag, r'\N'), '|', COALESCE(RatecodeID, r'\N'), '|', COALESCE(CAST(passenger_count AS STRING), r'\N'), '|', COALESCE(FORMAT('%.9f', trip_distance), r'\N'), '|', COALESCE(FORMAT('%.9f', fare_amount), r'\N'), '|', COALESCE(FORMAT('%.9f', extra), r'\N'), '|', COALESCE(FORMAT('%.9f', mta_tax), r'\N'), '|', COALESCE(FORMAT('%.9f', tip_amount), r'\N'), '|', COALESCE(FORMAT('%.9f', tolls_amount), r'\N'), '|', COALESCE(FORMAT('%.9f', ehail_fee), r'\N'), '|', COALESCE(FORMAT('%.9f', improvement_surcharge), r'\N'), '|', COALESCE(FORMAT('%.9f', total_amount), r'\N'), '|', COALESCE(CAST(payment_type AS STRING), r'\N'), '|', COALESCE(trip_type, r'\N'), '|', COALESCE(FORMAT('%.9f', congestion_surcharge), r'\N')))), 1, 8)) AS INT64)) AS checksum
+FROM `my-project.zoomcamp.green_tripdata` AS T
+WHERE T.filename IN ('green_tripdata_2020-04.csv')
+  AND (T.lpep_pickup_datetime >= TIMESTAMP '0001-01-01' OR T.lpep_pickup_datetime IS NULL)
+GROUP BY filename;
+
+-- rows of a file
+SELECT VendorID AS text_0, CAST(lpep_pickup_datetime AS STRING) AS text_1, CAST(lpep_dropoff_datetime AS STRING) AS text_2, PULocationID AS text_3, DOLocationID AS text_4, store_and_fwd_flag AS text_5, RatecodeID AS text_6, CAST(passenger_count AS STRING) AS text_7, FORMAT('%.9f', trip_distance) AS text_8, FORMAT('%.9f', fare_amount) AS text_9, FORMAT('%.9f', extra) AS text_10, FORMAT('%.9f', mta_tax) AS text_11, FORMAT('%.9f', tip_amount) AS text_12, FORMAT('%.9f', tolls_amount) AS text_13, FORMAT('%.9f', ehail_fee) AS text_14, FORMAT('%.9f', improvement_surcharge) AS text_15, FORMAT('%.9f', total_amount) AS text_16, CAST(payment_type AS STRING) AS text_17, trip_type AS text_18, FORMAT('%.9f', congestion_surcharge) AS text_19
+FROM `my-project.zoomcamp.green_tripdata` AS T
+WHERE T.filename = 'green_tripdata_2020-04.csv'
+  AND (T.lpep_pickup_datetime >= TIMESTAMP '0001-01-01' OR T.lpep_pickup_datetime IS NULL)
+ORDER BY text_0 NULLS LAST, text_1 NULLS LAST, text_2 NULLS LAST, text_3 NULLS LAST, text_4 NULLS LAST, text_5 NULLS LAST, text_6 NULLS LAST, text_7 NULLS LAST, text_8 NULLS LAST, text_9 NULLS LAST, text_10 NULLS LAST, text_11 NULLS LAST, text_12 NULLS LAST, text_13 NULLS LAST, text_14 NULLS LAST, text_15 NULLS LAST, text_16 NULLS LAST, text_17 NULLS LAST, text_18 NULLS LAST, text_19 NULLS LAST;
+
 -- remove
 DELETE FROM `my-project.zoomcamp.green_tripdata` AS T
 WHERE T.filename = 'green_tripdata_2020-04.csv'
