@@ -27,7 +27,7 @@ for _name in [name for name in os.environ if name.startswith(("TAXI_", *_OTHERS)
     if _name not in ("TAXI_SHARED_DIR", "TAXI_PICTURES"):
         del os.environ[_name]
 os.environ.pop("DAGSTER_HOME", None)
-Settings.model_config["env_file"] = None
+Settings.model_config["env_file"] = None  # a .env in the folder is the person's as well
 
 MakeSettings = Callable[..., Settings]
 

@@ -16,6 +16,7 @@ def _fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_environment_and_env_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(Settings.model_config, "env_file", ".env")
     Path(".env").write_text("TAXI_LAST_MONTH=2020-06\nTAXI_KEEP_RAW=false\n")
     monkeypatch.setenv("TAXI_FIRST_MONTH", "2020-01")
     settings = get_settings()
