@@ -25,8 +25,6 @@ def contents(clients: Clients, dataset: Dataset, filenames: Sequence[str]) -> di
 def file_rows(clients: Clients, dataset: Dataset, filename: str) -> Iterator[Row]:
     """A file's rows in the trips table, ordered by the bytes of their text, NULL last."""
     trips = trips_table(clients.target, dataset)
-    if find_table(clients, trips) is None:
-        return
     sql = statements.file_rows(dataset, quoted(trips), filename)
     for row in query_rows(clients, sql, f"reading {trips}", _labels(dataset)):
         yield tuple(row)

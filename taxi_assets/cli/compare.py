@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from pydantic import SecretStr
 
-from taxi_assets.cli.arguments import TaxiOption, partition
+from taxi_assets.cli.arguments import FirstMonth, TaxiOption, partition
 from taxi_assets.cli.compare_warehouses import compare_warehouses
 from taxi_assets.cli.dagster_side import dagster_side
 from taxi_assets.cli.kestra import KestraPassword, KestraUser
@@ -53,7 +53,7 @@ class Server:
 
 def compare(
     taxi: TaxiOption,
-    first: Annotated[Month, typer.Option("--from", parser=partition, metavar="MONTH", help="First month, YYYY-MM.")],
+    first: FirstMonth,
     last: Annotated[Month, typer.Option("--to", parser=partition, metavar="MONTH", help="Last month, included.")],
     replay: Annotated[bool, typer.Option("--replay", help="No server: execute the flows' statements here.")] = False,
     warehouses: Annotated[

@@ -52,10 +52,10 @@ def _remove_from_bigquery(settings: Settings, taxi: Dataset, month: Month) -> tu
     from taxi_assets.assets.google import open_google
 
     with open_google(settings) as clients:
-        from taxi_assets.bigquery.remove import remove
+        from taxi_assets.bigquery.remove import remove as remove_rows
         from taxi_assets.bigquery.tables import month_tables
 
-        removed = remove(clients, taxi, month, settings.lock_timeout)
+        removed = remove_rows(clients, taxi, month, settings.lock_timeout)
         tables = month_tables(clients.target, taxi, month)
     kept = f"; gs://{clients.target.bucket}/{taxi.file_name(month)} is left in the bucket" * bool(clients.target.bucket)
     return removed, f"{tables.trips}, and {tables.month} with its sources dropped{kept}"

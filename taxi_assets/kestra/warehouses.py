@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from psycopg import Connection
 
@@ -65,19 +65,18 @@ def compare(warehouse: Warehouse, clients: Clients, dataset: Dataset, months: Se
         for month, name in zip(months, names, strict=True):
             compared = FileComparison(month, ours.get(name, NOTHING), theirs.get(name, NOTHING))
             if not compared.same:
-                rows = _row_differences(connection, clients, dataset, name)
-                compared = FileComparison(month, compared.postgres, compared.bigquery, rows)
+                rows = _row_differences(connection, clients, dataset, compared)
+                compared = replace(compared, differences=rows)
             found.append(compared)
     return WarehouseComparison(dataset, how, tuple(found))
 
 
-def _row_differences(connection: Connection, clients: Clients, dataset: Dataset, filename: str) -> RowDifferences:
+def _row_differences(
+    connection: Connection, clients: Clients, dataset: Dataset, compared: FileComparison
+) -> RowDifferences:
     """Rows that agree in the columns of BigQuery's id are one trip, of which something else was changed."""
-    return RowDifferences.among(
-        differences(
-            tuple(column.name for column in compared_columns(dataset)),
-            postgres_contents.file_rows(connection, dataset, filename),
-            bigquery_contents.file_rows(clients, dataset, filename),
-            same_row=len(dataset.bigquery_id_columns),
-        )
-    )
+    filename, nothing = dataset.file_name(compared.month), iter(())
+    ours = postgres_contents.file_rows(connection, dataset, filename) if compared.postgres.rows else nothing
+    theirs = bigquery_contents.file_rows(clients, dataset, filename) if compared.bigquery.rows else nothing
+    columns = tuple(column.name for column in compared_columns(dataset))
+    return RowDifferences.among(differences(columns, ours, theirs, same_row=len(dataset.bigquery_id_columns)))

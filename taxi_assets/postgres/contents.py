@@ -29,9 +29,8 @@ def contents(connection: Connection, dataset: Dataset, filenames: Sequence[str])
 
 def file_rows(connection: Connection, dataset: Dataset, filename: str) -> Iterator[Row]:
     """A file's rows in the trips table, ordered by the bytes of their text."""
-    table = f"public.{dataset.table}"
     texts = {column.sql_name: _text(column) for column in compared_columns(dataset)}
-    return ordered_rows(connection, table, texts, filename) if table_columns(connection, table) else iter(())
+    return ordered_rows(connection, f"public.{dataset.table}", texts, filename)
 
 
 def ordered_rows(
