@@ -47,7 +47,8 @@ bench: venv ## measure the speed goals beside their peers (about half an hour); 
 	@$(BIN)/python -m benchmarks $(BENCH)
 
 reliability: venv ## write docs/reliability.md from what the tests find
-	@$(BIN)/python -m pytest -n 2 taxi_assets_tests/integration/faults -k "bad_files or outages or paused or rights" --write-reliability
+	@$(BIN)/python -m pytest -n 2 taxi_assets_tests/integration/faults taxi_assets_tests/integration/trips \
+		-k "bad_files or outages or paused or rights or source" --write-reliability
 	@$(BIN)/python -m taxi_assets_tests.reliability
 
 torture: venv ## kill, crash, race and break loads for long, and count what was lost
