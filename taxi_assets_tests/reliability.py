@@ -87,6 +87,8 @@ _CRASHES = """\
 
 `test_crashes.py` and `test_races.py` in `taxi_assets_tests/integration/faults` kill loads and crash servers at random
 moments, load months side by side, and hold the flow's own statements up around a load. `make torture` does it for long.
+`test_storage.py` takes Dagster's own storage away during a backfill: months that cannot be recorded are reported as
+failed, the others load when it is back, and `--only failed` and `--only missing` load the rest.
 """
 
 

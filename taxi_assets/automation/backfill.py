@@ -124,7 +124,8 @@ def _month_result(
 
 def _storage_lost(error: Exception) -> str:
     said = str(error).splitlines()[0]
-    return f"Dagster's own storage does not answer, {said}: check DAGSTER_HOME, then run the month again"
+    check = "check DAGSTER_HOME or DAGSTER_POSTGRES_URL, then run the month again"
+    return f"Dagster's own storage does not answer, {said}: {check}"
 
 
 def _reason(result: ExecuteInProcessResult) -> str:

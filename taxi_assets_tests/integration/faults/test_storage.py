@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from dagster import DagsterInstance
 
 from taxi_assets.postgres.connection import Warehouse
 from taxi_assets.postgres.server import EmbeddedServer
@@ -66,7 +67,12 @@ def until_failed(process: subprocess.Popen[str]) -> list[str]:
 
 
 def test_storage_goes_away_and_comes_back(
-    start: Start, variables: dict[str, str], storage: EmbeddedServer, warehouse: Warehouse
+    start: Start,
+    variables: dict[str, str],
+    storage: EmbeddedServer,
+    warehouse: Warehouse,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     process = start(*BACKFILL, **variables)
     lines = until_failed(process)
@@ -81,6 +87,9 @@ def test_storage_goes_away_and_comes_back(
     assert {MONTHS[0], MONTHS[-1]} <= set(good)
     assert "Dagster's own storage does not answer" in printed
     assert "Traceback" not in printed
+    monkeypatch.setenv("DAGSTER_POSTGRES_URL", variables["DAGSTER_POSTGRES_URL"])
+    with DagsterInstance.from_config(str(tmp_path / "home")) as instance:
+        assert all(run.is_finished for run in instance.get_runs())
     whole = {GREEN.file_name(month): ROWS for month in MONTHS}
     found = rows_by_file(warehouse, GREEN)
     assert found.items() <= whole.items()
