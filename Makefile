@@ -53,7 +53,8 @@ bench-backfills: venv ## measure backfills by the UI and from the shell (about t
 	@$(BIN)/python -m benchmarks.document
 
 reliability: venv ## write docs/reliability.md from what the tests find
-	@$(BIN)/python -m pytest -n 2 taxi_assets_tests/integration/faults -k "bad_files or outages or paused or rights" --write-reliability
+	@$(BIN)/python -m pytest -n 2 taxi_assets_tests/integration/faults taxi_assets_tests/integration/trips \
+		-k "bad_files or outages or paused or rights or source" --write-reliability
 	@$(BIN)/python -m taxi_assets_tests.reliability
 
 torture: venv ## kill, crash, race and break loads for long, and count what was lost

@@ -79,19 +79,16 @@ _SECTIONS = {
                "10 s to answer (TAXI_CONNECT_TIMEOUT). If it goes on before, so does the load.", "fault"),
     "rights": ("An ordinary role", "Each missing right is one line with the statement that gives it. From nothing:",
                "database"),
+    "downloads": ("Downloads", "A file stands under its name only when it is whole and verified. It is asked for three "
+                  "times here, and as often as TAXI_HTTP_ATTEMPTS says otherwise.", "fault"),
 }  # fmt: skip
-_DOWNLOADS = """\
-## Downloads
-
-A connection reset half-way, a server that ignores ranges, a body shorter than announced, web pages in place of files,
-redirects in a circle, 429 with Retry-After, errors that pass, a file that changes meanwhile, zip bombs and full disks
-are tested in `taxi_assets_tests/integration/trips/test_source_*.py`: a file stands under its name only when it is
-whole and verified.
-
+_CRASHES = """\
 ## Crashes and races
 
 `test_crashes.py` and `test_races.py` in `taxi_assets_tests/integration/faults` kill loads and crash servers at random
 moments, load months side by side, and hold the flow's own statements up around a load. `make torture` does it for long.
+`test_storage.py` takes Dagster's own storage away during a backfill: months that cannot be recorded are reported as
+failed, the others load when it is back, and `--only failed` and `--only missing` load the rest.
 """
 
 
@@ -103,7 +100,7 @@ def page(rows: list[Row]) -> str:
         head = f"| {subject} | here | Kestra |\n|---|---|---|" if kestra else f"| {subject} | here | |\n|---|---|---|"
         lines = [row.line for row in rows if row.section == section]
         parts.append("\n".join([f"## {title}", "", text, "", head, *lines, ""]))
-    return "\n".join([*parts, _DOWNLOADS])
+    return "\n".join([*parts, _CRASHES])
 
 
 def main() -> None:

@@ -5,17 +5,22 @@ A run process costs seconds before it does anything; in one process a run costs 
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from dagster import AssetKey, DagsterEventType, DagsterInstance, ExecuteInProcessResult, JobDefinition
 from dagster._core.events import JobFailureData, RunFailureReason
+from dagster._core.utils import make_new_run_id
+from dagster_postgres.utils import DagsterPostgresException
 from sqlalchemy.exc import SQLAlchemyError
 
 from taxi_assets.trips.datasets import Dataset
 from taxi_assets.trips.months import Month
 
+_STORAGE_LOST = (SQLAlchemyError, DagsterPostgresException)
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -52,23 +57,44 @@ def backfill(
 
     Raises KeyboardInterrupt when a month's run ends by it.
     """
+    lost: list[str] = []
     for month in months:
         start = time.perf_counter()
+        run_id = make_new_run_id()
         try:
+            _end_lost_runs(instance, lost)
             result = job.execute_in_process(
                 partition_key=str(month),
+                run_id=run_id,
                 instance=instance,
                 tags=dict(tags(month)),
                 run_config=_QUIET,
                 raise_on_error=False,
             )
-        except SQLAlchemyError as error:
-            yield MonthResult(dataset, month, "", time.perf_counter() - start, error=_storage_lost(error))
+        except _STORAGE_LOST as error:
+            lost.append(run_id)
+            said = _storage_lost(error)
+        else:
+            if _interrupted(result):
+                raise KeyboardInterrupt
+            asset = AssetKey(f"{dataset.taxi}_{trips}")
+            yield _month_result(dataset, month, asset, result, time.perf_counter() - start)
             continue
-        if _interrupted(result):
-            raise KeyboardInterrupt
-        asset = AssetKey(f"{dataset.taxi}_{trips}")
-        yield _month_result(dataset, month, asset, result, time.perf_counter() - start)
+        # The error, gone by now, left the run's generators half-way, and in them the slot that the next run waits for.
+        gc.collect()
+        yield MonthResult(dataset, month, run_id, time.perf_counter() - start, error=said)
+    with suppress(*_STORAGE_LOST):
+        _end_lost_runs(instance, lost)
+
+
+def _end_lost_runs(instance: DagsterInstance, run_ids: list[str]) -> None:
+    """Mark runs as failed whose end could not be recorded, and empty the list: they would seem to be at work for ever,
+    and the next ones would wait for them."""
+    while run_ids:
+        run = instance.get_run_by_id(run_ids[-1])
+        if run is not None and not run.is_finished:
+            instance.report_run_failed(run, "Dagster's own storage went away while it was at work")
+        run_ids.pop()
 
 
 def _interrupted(result: ExecuteInProcessResult) -> bool:
@@ -96,9 +122,10 @@ def _month_result(
     return MonthResult(dataset, month, result.run_id, seconds, read, inserted, matched)
 
 
-def _storage_lost(error: SQLAlchemyError) -> str:
+def _storage_lost(error: Exception) -> str:
     said = str(error).splitlines()[0]
-    return f"Dagster's own storage does not answer, {said}: check DAGSTER_HOME, then run the month again"
+    check = "check DAGSTER_HOME or DAGSTER_POSTGRES_URL, then run the month again"
+    return f"Dagster's own storage does not answer, {said}: {check}"
 
 
 def _reason(result: ExecuteInProcessResult) -> str:

@@ -135,7 +135,7 @@ def _replayed(
     if database_url is None:
         database = fresh_database(Warehouse.from_settings(settings), KESTRA_DATABASE)
     else:
-        database = Warehouse(database_url, settings.connect_timeout, "--kestra-database-url")
+        database = Warehouse(database_url, settings.connect_timeout, "--kestra-database-url", settings.silence_timeout)
     return database, ReplaySide(settings, database, source.path_of, backfilling), settings
 
 
@@ -151,7 +151,9 @@ def _served(settings: Settings, server: Server, backfilling: bool) -> Iterator[t
             KestraServerSide(client, settings, target, server.timeout, status.update, backfilling)
         )
         downloads = Path(stack.enter_context(TemporaryDirectory(prefix="taxi-assets-compare-")))
-        database = Warehouse(server.database_url, settings.connect_timeout, "--kestra-database-url")
+        database = Warehouse(
+            server.database_url, settings.connect_timeout, "--kestra-database-url", settings.silence_timeout
+        )
         yield database, side, settings.model_copy(update={"data_dir": downloads})
 
 

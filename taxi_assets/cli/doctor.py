@@ -72,7 +72,7 @@ def _source(settings: Settings) -> str:
     from taxi_assets.trips.source import Source
 
     Source.from_settings(settings).check()
-    return f"{settings.source_url} answers"
+    return f"{settings.source_shown} answers"
 
 
 def _database(settings: Settings) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from psycopg import sql
@@ -18,7 +19,7 @@ def fresh_database(server: Warehouse, name: str) -> Warehouse:
         connection.execute(
             sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(sql.Identifier(name))
         )
-    return Warehouse(urlunsplit(urlsplit(server.url)._replace(path=f"/{name}")), server.connect_timeout)
+    return replace(server, url=urlunsplit(urlsplit(server.url)._replace(path=f"/{name}")))
 
 
 def target_of(database_url: str, jdbc_url: str | None, source: str, namespace: str) -> Target:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import LiteralString
 
-from psycopg import Connection, sql
+from psycopg import Connection, errors, sql
 from psycopg.rows import DictRow, dict_row
 
 from taxi_assets.errors import WarehouseError
@@ -138,14 +139,21 @@ def _create_missing(connection: Connection, dataset: Dataset) -> None:
             connection.execute(statement("schema.sql"))
     with told_plainly(f"creating the {dataset.taxi} tables", f'GRANT USAGE, CREATE ON SCHEMA public TO "{role}"'):
         if trips["columns"] is None:
-            connection.execute(statement("trips_table.sql", trips=tables.trips, columns=columns))
+            _make(connection, statement("trips_table.sql", trips=tables.trips, columns=columns))
         if staging["columns"] is None:
             parts = {"staging": tables.staging, "others": tables.staging_others, "columns": columns}
-            connection.execute(statement("staging_table.sql", **parts))
+            _make(connection, statement("staging_table.sql", **parts))
         if trips["columns"] is None or trips["owned"]:
             parts = {"pickup": tables.pickup, "dropoff": tables.dropoff, "trips": tables.trips}
             name = sql.Identifier(_index_name(dataset))
             connection.execute(statement("trips_index.sql", index=name, **parts))
+
+
+def _make(connection: Connection, table: sql.Composed) -> None:
+    """Make a table, unless a flow made it at the same moment: it takes no lock of ours, and IF NOT EXISTS does not see
+    a table that is not committed yet."""
+    with suppress(errors.UniqueViolation, errors.DuplicateTable), connection.transaction():
+        connection.execute(table)
 
 
 def _index_name(dataset: Dataset) -> str:

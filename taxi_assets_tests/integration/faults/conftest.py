@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from taxi_assets_tests.integration.faults.months import Mirror
 _NUMBERS = itertools.count(1)
 
 NewWarehouse = Callable[[], Warehouse]
+Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
@@ -43,3 +47,25 @@ def new_warehouse(server_url: str) -> Iterator[NewWarehouse]:
         yield make
         for name in names:
             admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def start(tmp_path: Path, mirror: Mirror, warehouse: Warehouse) -> Start:
+    """Starts a program of the project's environment, as a person does in a shell; keywords are further variables."""
+    variables = {
+        "TAXI_DATA_DIR": str(tmp_path / "data"),
+        "TAXI_SOURCE_URL": mirror.url,
+        "TAXI_POSTGRES_URL": warehouse.url,
+        "TAXI_CONNECT_TIMEOUT": "2",
+        "DAGSTER_HOME": str(tmp_path / "home"),
+        "COLUMNS": "300",
+    }
+    (tmp_path / "home").mkdir(exist_ok=True)
+
+    def start_program(program: str, *arguments: str, **more: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [str(Path(sys.executable).with_name(program)), *arguments], cwd=tmp_path, text=True,
+            env={**os.environ, **variables, **more}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+    return start_program

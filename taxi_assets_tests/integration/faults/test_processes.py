@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 
 from taxi_assets.postgres.connection import Warehouse
 from taxi_assets.postgres.server import EmbeddedServer
+from taxi_assets_tests.integration.faults.conftest import Start
 from taxi_assets_tests.integration.faults.months import APRIL, YELLOW, Mirror, csv_of, packed
 from taxi_assets_tests.integration.faults.proxy import proxied
 from taxi_assets_tests.integration.faults.tables import leftovers
@@ -23,35 +18,15 @@ JOB = (
     "--tags", f'{{"dagster/partition": "{APRIL}"}}',
 )  # fmt: skip
 
-Start = Callable[..., "subprocess.Popen[str]"]
 
-
-@pytest.fixture
-def start(tmp_path: Path, mirror: Mirror) -> Start:
-    """Starts a command on a database, with a source and a Dagster of the test's own."""
+@pytest.fixture(autouse=True)
+def _published(mirror: Mirror) -> None:
     mirror.publish(YELLOW, APRIL, packed(csv_of(YELLOW, APRIL, 100)))
-
-    def start_command(postgres_url: str, program: str, *arguments: str) -> subprocess.Popen[str]:
-        home = tmp_path / "home"
-        home.mkdir(exist_ok=True)
-        variables = {
-            "TAXI_DATA_DIR": str(tmp_path / "data"),
-            "TAXI_SOURCE_URL": mirror.url,
-            "TAXI_POSTGRES_URL": postgres_url,
-            "TAXI_CONNECT_TIMEOUT": "2",
-            "DAGSTER_HOME": str(home),
-        }
-        return subprocess.Popen(
-            [str(Path(sys.executable).with_name(program)), *arguments], cwd=tmp_path, text=True,
-            env={**os.environ, **variables}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-
-    return start_command
 
 
 def assert_both_say(start: Start, postgres_url: str, says: str) -> None:
     """A backfill prints the one line and no other; among what Dagster logs of a job it is one line too."""
-    backfill, job = start(postgres_url, *BACKFILL), start(postgres_url, *JOB)
+    backfill, job = (start(*command, TAXI_POSTGRES_URL=postgres_url) for command in (BACKFILL, JOB))
     printed, _ = backfill.communicate(timeout=120)
     logged, _ = job.communicate(timeout=120)
     assert printed.startswith("error: cannot connect to PostgreSQL at postgresql://")

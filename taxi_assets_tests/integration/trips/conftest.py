@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from taxi_assets.trips.source import Source
+from taxi_assets_tests.integration.trips.web import Web
+from taxi_assets_tests.reliability import Report
 
 MakeSource = Callable[..., Source]
 
@@ -30,6 +32,22 @@ def source(folder: Path) -> MakeSource:
         return Source(url, folder, timeout=timeout, attempts=attempts, max_csv_bytes=max_csv_bytes, backoff=0.001)
 
     return make
+
+
+@pytest.fixture
+def report(request: pytest.FixtureRequest) -> Report:
+    """Takes results to docs/reliability.md, in the section of downloads, whichever module they come from."""
+    return Report("downloads", write=request.config.getoption("--write-reliability"))
+
+
+def whole_file(web: Web) -> str:
+    """For the page: what it took to get the file."""
+    return f"the whole file, asked for {len(web.gets)} times"
+
+
+def failure(web: Web, error: Exception) -> str:
+    """For the page: what was said, where the source's address is the reader's own."""
+    return f"fails: {error}".replace(web.url, "…")
 
 
 def left_in(folder: Path) -> list[str]:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from taxi_assets.errors import FileError
-from taxi_assets_tests.integration.trips.conftest import MakeSource, left_in
+from taxi_assets_tests.integration.trips.conftest import MakeSource, failure, left_in
 from taxi_assets_tests.integration.trips.web import APRIL, GREEN, NAME, csv_gz, serving
+from taxi_assets_tests.reliability import Report
 
 GOOD = csv_gz(size=50_000)
 CSV = b"VendorID,lpep_pickup_datetime\n2,2020-04-01 00:44:02\n"
@@ -36,8 +37,13 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize(("body", "said"), BAD.values(), ids=BAD.keys())
-def test_bad_body(source: MakeSource, folder: Path, body: bytes, said: str) -> None:
+ON_THE_PAGE = {"html": "a web page (HTML) with status 200", "bomb": "a zip bomb"}
+"""What docs/reliability.md does not tell of as a broken file."""
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_body(name: str, source: MakeSource, folder: Path, report: Report) -> None:
+    body, said = BAD[name]
     with serving(lambda answer: answer.whole(body)) as web:
         with pytest.raises(FileError, match=re.escape(said)) as error:
             source(web.url).fetch(GREEN, APRIL)
@@ -45,6 +51,8 @@ def test_bad_body(source: MakeSource, folder: Path, body: bytes, said: str) -> N
     assert str(error.value).startswith(f"{web.url}/{NAME} ")
     assert "\n" not in str(error.value)
     assert left_in(folder) == []
+    if name in ON_THE_PAGE:
+        report.row(name, ON_THE_PAGE[name], failure(web, error.value))
 
 
 def test_bad_body_leaves_the_older_copy(source: MakeSource, folder: Path) -> None:

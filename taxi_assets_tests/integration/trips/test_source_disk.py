@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from taxi_assets.errors import DiskError
-from taxi_assets_tests.integration.trips.conftest import MakeSource, left_in
+from taxi_assets_tests.integration.trips.conftest import MakeSource, failure, left_in
 from taxi_assets_tests.integration.trips.web import APRIL, GREEN, NAME, Answer, csv_gz, serving
+from taxi_assets_tests.reliability import Report
 
 BODY = csv_gz(size=1_000_000)
 
@@ -69,7 +70,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", str(disk)], check=True)  # noqa: S607
 
 
-def test_full_disk(source: MakeSource, folder: Path, small_disk: Path) -> None:
+def test_full_disk(source: MakeSource, report: Report, folder: Path, small_disk: Path) -> None:
     folder.parent.mkdir()
     folder.symlink_to(small_disk)
     with serving(lambda answer: answer.whole(BODY)) as web:
@@ -78,6 +79,7 @@ def test_full_disk(source: MakeSource, folder: Path, small_disk: Path) -> None:
         assert len(web.requests) == 1
     assert "\n" not in str(error.value)
     assert left_in(small_disk) == []
+    report.row("disk", "disk full while downloading", failure(web, error.value).replace(str(folder), "…"))
 
 
 def test_file_too_large_for_the_process(folder: Path) -> None:

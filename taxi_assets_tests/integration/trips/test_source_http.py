@@ -15,8 +15,9 @@ import pytest
 from taxi_assets.errors import NotPublishedError, SettingsError, SourceError, UnreachableError
 from taxi_assets.settings import Settings
 from taxi_assets.trips.source import Published, Source
-from taxi_assets_tests.integration.trips.conftest import MakeSource, left_in
+from taxi_assets_tests.integration.trips.conftest import MakeSource, failure, left_in, whole_file
 from taxi_assets_tests.integration.trips.web import APRIL, GREEN, NAME, Answer, csv_gz, free_port, serving
+from taxi_assets_tests.reliability import Report
 
 BODY = csv_gz()
 WHEN = "Mon, 06 Jul 2020 10:00:00 GMT"
@@ -60,10 +61,11 @@ def test_refusal_is_not_retried(source: MakeSource, status: int) -> None:
     assert "\n" not in str(error.value)
 
 
-def test_server_error_twice_then_good(source: MakeSource) -> None:
+def test_server_error_twice_then_good(source: MakeSource, report: Report) -> None:
     with serving(lambda answer: answer.error(500) if answer.number < 3 else answer.whole(BODY)) as web:
         assert source(web.url).fetch(GREEN, APRIL).path.read_bytes() == BODY
     assert len(web.requests) == 3
+    report.row("500", "500 twice, then the file", whole_file(web))
 
 
 def test_attempts_bound_the_tries(source: MakeSource, folder: Path) -> None:
@@ -75,7 +77,7 @@ def test_attempts_bound_the_tries(source: MakeSource, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
-def test_too_many_requests_waits_as_asked(source: MakeSource, form: str) -> None:
+def test_too_many_requests_waits_as_asked(source: MakeSource, report: Report, form: str) -> None:
     def script(answer: Answer) -> None:
         # A date has whole seconds: two from now is between one and two.
         date = format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
@@ -88,6 +90,7 @@ def test_too_many_requests_waits_as_asked(source: MakeSource, form: str) -> None
         source(web.url).fetch(GREEN, APRIL)
     first, second = web.requests
     assert 0.9 < second.at - first.at < 3
+    report.row("429", "429 with Retry-After, then the file", f"{whole_file(web)}, as much later as it says")
 
 
 def test_timeout(source: MakeSource, folder: Path) -> None:
@@ -153,12 +156,13 @@ def test_redirect_is_followed(source: MakeSource) -> None:
     assert store.requests[0].path == "/blob?signature=1"
 
 
-def test_redirect_loop(source: MakeSource) -> None:
+def test_redirect_loop(source: MakeSource, report: Report) -> None:
     with serving(lambda answer: answer.redirect(f"/{answer.number}")) as web:
         with pytest.raises(SourceError, match="redirects in a circle, or more than 5 times") as error:
             source(web.url).fetch(GREEN, APRIL)
         assert len(web.requests) == 6
     assert "\n" not in str(error.value)
+    report.row("redirects", "redirects in a circle", failure(web, error.value))
 
 
 @pytest.mark.parametrize("location", ["file:///etc/passwd", "ftp://127.0.0.1/file.csv.gz"])

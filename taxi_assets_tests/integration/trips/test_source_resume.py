@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from taxi_assets.errors import UnreachableError
-from taxi_assets_tests.integration.trips.conftest import MakeSource, left_in
+from taxi_assets_tests.integration.trips.conftest import MakeSource, failure, left_in, whole_file
 from taxi_assets_tests.integration.trips.web import APRIL, GREEN, Answer, Script, csv_gz, serving
+from taxi_assets_tests.reliability import Report
 
 BODY, OTHER = csv_gz(1), csv_gz(2)
 WHEN = "Mon, 06 Jul 2020 10:00:00 GMT"
@@ -20,7 +21,9 @@ def broken_first(then: Script, **headers: str) -> Script:
 
 
 @pytest.mark.parametrize(("headers", "version"), [({"ETag": '"1"'}, '"1"'), ({"Last_Modified": WHEN}, WHEN)])
-def test_reset_half_way_goes_on_from_there(source: MakeSource, headers: dict[str, str], version: str) -> None:
+def test_reset_half_way_goes_on_from_there(
+    source: MakeSource, report: Report, headers: dict[str, str], version: str
+) -> None:
     with serving(broken_first(lambda answer: answer.ranged(BODY, **headers), **headers)) as web:
         raw = source(web.url).fetch(GREEN, APRIL)
     assert raw.path.read_bytes() == BODY
@@ -29,6 +32,7 @@ def test_reset_half_way_goes_on_from_there(source: MakeSource, headers: dict[str
     assert web.requests[1].headers["Range"] == f"bytes={len(BODY) // 2}-"
     assert web.requests[1].headers["If-Range"] == version
     assert len(web.requests) == 2
+    report.row("reset", "connection reset half-way", f"{whole_file(web)}, the second time for the rest of it")
 
 
 @pytest.mark.parametrize("headers", [{}, {"ETag": 'W/"1"'}])
@@ -48,12 +52,13 @@ def test_server_error_in_between_keeps_what_came(source: MakeSource) -> None:
     assert web.requests[2].headers["Range"] == f"bytes={len(BODY) // 2}-"
 
 
-def test_server_that_ignores_range(source: MakeSource) -> None:
+def test_server_that_ignores_range(source: MakeSource, report: Report) -> None:
     with serving(broken_first(lambda answer: answer.whole(BODY, ETag='"1"'), ETag='"1"')) as web:
         raw = source(web.url).fetch(GREEN, APRIL)
     assert "Range" in web.requests[1].headers
     assert raw.path.read_bytes() == BODY
     assert raw.size == len(BODY)
+    report.row("range", "connection reset half-way, and Range is ignored", whole_file(web))
 
 
 def test_range_not_satisfiable_starts_again(source: MakeSource) -> None:
@@ -68,12 +73,13 @@ def test_range_not_satisfiable_starts_again(source: MakeSource) -> None:
     assert len(web.requests) == 3
 
 
-def test_file_changes_during_the_download(source: MakeSource) -> None:
+def test_file_changes_during_the_download(source: MakeSource, report: Report) -> None:
     with serving(broken_first(lambda answer: answer.ranged(OTHER, ETag='"2"'), ETag='"1"')) as web:
         raw = source(web.url).fetch(GREEN, APRIL)
     assert raw.path.read_bytes() == OTHER
     assert raw.etag == '"2"'
     assert len(web.requests) == 2
+    report.row("changes", "file changes during the download", f"{whole_file(web)}: the new one")
 
 
 @pytest.mark.parametrize("new_etag", [{"ETag": '"2"'}, {}])
@@ -123,7 +129,7 @@ def test_partial_answer_that_does_not_fit_starts_again(
     assert [("Range" in request.headers) for request in web.requests] == [False, True, False]
 
 
-def test_body_shorter_than_announced_is_tried_again(source: MakeSource, folder: Path) -> None:
+def test_body_shorter_than_announced_is_tried_again(source: MakeSource, report: Report, folder: Path) -> None:
     def short(answer: Answer) -> None:
         answer.start(len(BODY))
         answer.wfile.write(BODY[:-1])
@@ -132,11 +138,13 @@ def test_body_shorter_than_announced_is_tried_again(source: MakeSource, folder: 
     with serving(lambda answer: short(answer) if answer.number == 1 else answer.whole(BODY)) as web:
         assert source(web.url).fetch(GREEN, APRIL).path.read_bytes() == BODY
         assert len(web.requests) == 2
+    report.row("short once", "body shorter than Content-Length once", whole_file(web))
     with serving(short) as web:
         source(web.url).discard(GREEN, APRIL)
-        with pytest.raises(UnreachableError, match="after 3 tries"):
+        with pytest.raises(UnreachableError, match="after 3 tries") as error:
             source(web.url).fetch(GREEN, APRIL)
     assert left_in(folder) == []
+    report.row("short", "body shorter than Content-Length each time", failure(web, error.value))
 
 
 def test_body_without_length_that_ends_early_is_tried_again(source: MakeSource) -> None:
