@@ -1,7 +1,8 @@
 """The process that answers as BigQuery and Cloud Storage: bqemulator (on DuckDB) and gcp-storage-emulator.
 
-Both are used as released, with two things added, since neither is there:
+Both are used as released, with three things changed:
 - bqemulator starts without DuckDB's extension for geography, which it would fetch from the internet;
+- it answers one request at a time: its threads share one connection to DuckDB, which refuses to be shared;
 - an external table gets its rows: those of the CSV, read when the table is made rather than at each query.
 """
 
@@ -17,16 +18,38 @@ from pathlib import Path
 from typing import Any
 
 import sqlglot
+from bqemulator import server as bigquery_server
+from bqemulator.api.app import create_app
 from bqemulator.config import LogLevel, PersistenceMode, Settings
 from bqemulator.domain.errors import InvalidQueryError
 from bqemulator.jobs import executor
-from bqemulator.server import EmulatorServer
 from bqemulator.storage.engine import DuckDBEngine
 from bqemulator.storage.sql_identifiers import quoted_table_ref
 from gcp_storage_emulator.server import create_server
 from sqlglot import expressions as exp
 
 _run_single_sql = executor._run_single_sql
+
+
+class _OneAtATime:
+    """ASGI middleware: a request waits until the one before it is answered."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self._lock = asyncio.Lock()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        async with self._lock:
+            await self._app(scope, receive, send)
+
+
+def _app_of_one_request_at_a_time(*args: Any) -> Any:
+    app = create_app(*args)
+    app.add_middleware(_OneAtATime)
+    return app
 
 
 async def _run_with_external_tables(project_id: str, bq_sql: str, *args: Any, **kwargs: Any) -> Any:
@@ -68,7 +91,7 @@ async def _serve(folder: Path) -> None:
         gcs_local_root=folder / ".cloudstorage",
         log_level=LogLevel.CRITICAL,
     )
-    bigquery = EmulatorServer(settings)
+    bigquery = bigquery_server.EmulatorServer(settings)
     await bigquery.start()
     stopped = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -87,6 +110,7 @@ def main() -> None:
     folder = parser.parse_args().folder.resolve()
     logging.getLogger().setLevel(logging.CRITICAL)
     setattr(DuckDBEngine, "_load_spatial", lambda _self: None)  # noqa: B010 — theirs is private and typed
+    setattr(bigquery_server, "create_app", _app_of_one_request_at_a_time)  # noqa: B010
     setattr(executor, "_run_single_sql", _run_with_external_tables)  # noqa: B010
     asyncio.run(_serve(folder))
 
