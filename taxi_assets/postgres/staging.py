@@ -29,9 +29,9 @@ class Published(NamedTuple):
 
 def publish_staging(connection: Connection, tables: TripTables, work: WorkTable, month: Month) -> Published:
     """Make the month staging's content; the caller holds an exclusive lock on staging and has merged the month."""
-    kept = _clear_others(connection, tables, month)
     if tables.staging_partitioned:
         _drop_month_partitions(connection, tables)
+    kept = _clear_others(connection, tables, month)
     if not tables.staging_partitioned or (kept and _others_hold(connection, tables, work.filename)):
         parts = {"table": tables.staging_others, "rows": work.identifier, "columns": tables.columns}
         connection.execute(statement("insert_all.sql", part=sql.SQL("TRUE"), **parts))
@@ -62,11 +62,21 @@ def _others_hold(connection: Connection, tables: TripTables, filename: str) -> b
 
 
 def _drop_month_partitions(connection: Connection, tables: TripTables) -> None:
-    names = connection.execute(
-        "SELECT n.nspname, c.relname FROM pg_inherits AS i"
+    """Take the months out of staging. What a flow has put into one of them since goes to the others.
+
+    A flow empties staging first, which gives each partition a new file on the server; the UPDATE that names the file
+    then moves its rows into the partition of that name, where there is one.
+    """
+    partitions = connection.execute(
+        "SELECT n.nspname, c.relname, pg_relation_filenode(c.oid) <> c.oid FROM pg_inherits AS i"
         " JOIN pg_class AS c ON c.oid = i.inhrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace"
         " WHERE i.inhparent = %s::regclass AND pg_get_expr(c.relpartbound, c.oid) <> 'DEFAULT'",
         [tables.staging.as_string(connection)],
     ).fetchall()
-    for schema, name in names:
-        connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(schema, name)))
+    for schema, name, emptied_since in partitions:
+        partition = sql.Identifier(schema, name)
+        if emptied_since:
+            connection.execute(sql.SQL("ALTER TABLE {} DETACH PARTITION {}").format(tables.staging, partition))
+            parts = {"table": tables.staging_others, "rows": partition, "columns": tables.columns}
+            connection.execute(statement("insert_all.sql", part=sql.SQL("TRUE"), **parts))
+        connection.execute(sql.SQL("DROP TABLE {}").format(partition))

@@ -124,6 +124,29 @@ def test_a_load_beside_a_statement_of_the_flow(
     assert both(warehouse, GREEN).trips == both(one_by_one, GREEN).trips
 
 
+@pytest.mark.parametrize("after", STEPS[:-1])
+def test_a_load_while_the_flow_loads_a_month_again(
+    after: str, settings: Settings, mirror: Mirror, warehouse: Warehouse, new_warehouse: NewWarehouse
+) -> None:
+    """The month is still a partition of staging, but no more in trips: the flow's rows go where its rows were."""
+    again, loaded = MONTHS[:2]
+    files = {month: mirror.publish(GREEN, month, packed(csv_of(GREEN, month, 500, 0, APART))) for month in MONTHS[:2]}
+    load_month(settings, GREEN, again)
+    with warehouse.connect() as connection:
+        connection.execute("TRUNCATE public.green_tripdata")
+
+    def hold_up(step: str) -> None:
+        if step == after:
+            load_month(settings, GREEN, loaded)
+
+    Flow(warehouse, GREEN, again, files[again]).run(between=hold_up)
+    one_by_one = new_warehouse()
+    run_flows(one_by_one, GREEN, list(files.items()))
+    assert both(warehouse, GREEN).trips == both(one_by_one, GREEN).trips
+    load_month(settings, GREEN, loaded)
+    assert both(warehouse, GREEN) == both(one_by_one, GREEN)
+
+
 def wait_until_it_waits(warehouse: Warehouse, load: Future[Load]) -> None:
     query = "SELECT FROM pg_locks WHERE NOT granted AND relation IS NOT NULL"
     with warehouse.connect() as connection:
