@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -31,6 +31,8 @@ SCHEDULED_FLOW = "05_postgres_taxi_scheduled"
 FLOW_TAG = "taxi_assets/flow"
 """On runs of the scheduled jobs, for people to filter by. The limit looks at the job's name."""
 _PATIENCE = timedelta(seconds=60)
+Keep = Callable[[], None]
+"""Takes a run's slot anew if the warehouse lost it. Raises WarehouseError."""
 
 
 def scheduled_job_name(dataset: Dataset) -> str:
@@ -49,14 +51,14 @@ def flow_limit(run: DagsterRun) -> FlowLimit | None:
 @contextmanager
 def within_limit(
     context: AssetExecutionContext | OpExecutionContext, limit: FlowLimit | None, what: str, settings: Settings
-) -> Iterator[None]:
-    """Work only while the run holds one of its flow's slots.
+) -> Iterator[Keep]:
+    """Work only while the run holds one of its flow's slots. What is yielded is to be called now and then.
 
     A run that its flow does not queue ends here: failed for FAIL, canceled for CANCEL, with a message that names the
     limit.
     """
     if limit is None:
-        yield
+        yield lambda: None
         return
     from taxi_assets.postgres.connection import Warehouse
     from taxi_assets.postgres.flow_limit import Asker, Surplus, SurplusError, slot
@@ -76,13 +78,13 @@ def within_limit(
     asker = Asker(context.run.run_id, what, requested_at, context.log.info, awaited)
     with ExitStack() as stack:
         try:
-            stack.enter_context(slot(warehouse, limit, asker))
+            held = stack.enter_context(slot(warehouse, limit, asker))
         except SurplusError as error:
             if limit.surplus is Surplus.CANCEL:
                 # A run that fails after this ends as canceled.
                 context.instance.report_run_canceling(context.run, str(error))
-            raise Failure(str(error), allow_retries=False) from None
-        yield
+            raise Failure(str(error)) from None
+        yield held.keep
 
 
 def bury_killed_runs(instance: DagsterInstance, warehouse: Warehouse) -> None:

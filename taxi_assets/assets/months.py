@@ -10,7 +10,7 @@ from typing import TypeVar
 from dagster import AssetCheckEvaluation, AssetExecutionContext, AssetMaterialization, Failure
 
 from taxi_assets.assets.request import labels_at_start, requested_months
-from taxi_assets.errors import BusyError, MonthError, TaxiAssetsError, UnavailableError, UnreachableError
+from taxi_assets.errors import MonthError, TaxiAssetsError
 from taxi_assets.settings import Settings
 from taxi_assets.trips.datasets import Dataset
 from taxi_assets.trips.months import Month
@@ -36,7 +36,7 @@ def run_months(
     try:
         months = requested_months(context.run.tags, dataset, settings, job)
     except MonthError as error:
-        raise Failure(str(error), allow_retries=False) from None
+        raise Failure(str(error)) from None
     labels = labels_at_start(context.run.tags, dataset, months, settings)
     context.instance.add_run_tags(context.run.run_id, labels)
     if "DAGSTER_HOME" not in os.environ:
@@ -56,21 +56,13 @@ def run_months(
                     context.log.exception(f"{dataset.taxi} {month} failed")
                     failures[month] = TaxiAssetsError(f"{type(error).__name__}: {error}")
     except TaxiAssetsError as error:  # no slot to be had: the warehouse does not answer
-        raise Failure(str(error), allow_retries=False) from None
+        raise Failure(str(error)) from None
     if failures:
         raise _failure(dataset, months, failures)
 
 
-_PASSING = (UnreachableError, UnavailableError, BusyError)
-"""What may be over when the run is tried again."""
-
-
 def _failure(dataset: Dataset, months: tuple[Month, ...], failures: dict[Month, TaxiAssetsError]) -> Failure:
-    retry = any(isinstance(error, _PASSING) for error in failures.values())
     if len(months) == 1:
-        return Failure(str(failures[months[0]]), allow_retries=retry)
+        return Failure(str(failures[months[0]]))
     named = "; ".join(f"{month}: {error}" for month, error in failures.items())
-    return Failure(
-        f"{len(failures)} of {len(months)} {dataset.taxi} months failed, the others are loaded. {named}",
-        allow_retries=retry,
-    )
+    return Failure(f"{len(failures)} of {len(months)} {dataset.taxi} months failed, the others are loaded. {named}")

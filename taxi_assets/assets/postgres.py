@@ -22,7 +22,7 @@ from dagster._utils.interrupts import raise_interrupts_as
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from taxi_assets.assets.checks import check_specs, evaluate, failed_file
-from taxi_assets.assets.flow import flow_limit, within_limit
+from taxi_assets.assets.flow import Keep, flow_limit, within_limit
 from taxi_assets.assets.metadata import Metadata, raw_metadata, staging_metadata, table_definition, trips_metadata
 from taxi_assets.assets.months import MonthEvent, run_months
 from taxi_assets.assets.partitions import monthly_partitions
@@ -67,19 +67,19 @@ def postgres_assets(dataset: Dataset, settings: Settings) -> AssetsDefinition:
         can_subset=True,
     )
     def load_months(context: AssetExecutionContext) -> Iterator[MonthEvent]:
-        def one_month(month: Month, ahead: "Ahead") -> Iterator[MonthEvent]:
-            return _MonthRun(context, dataset, settings, month, ahead).run()
+        def one_month(month: Month, held: "tuple[Keep, Ahead]") -> Iterator[MonthEvent]:
+            return _MonthRun(context, dataset, settings, month, *held).run()
 
         @contextmanager
-        def holding(months: tuple[Month, ...]) -> "Iterator[Ahead]":
+        def holding(months: tuple[Month, ...]) -> "Iterator[tuple[Keep, Ahead]]":
             from taxi_assets.postgres.ahead import for_run
 
             what = f"{dataset.taxi} {'..'.join(dict.fromkeys(map(str, (months[0], months[-1]))))}"
             with (
-                within_limit(context, flow_limit(context.run), what, settings),
+                within_limit(context, flow_limit(context.run), what, settings) as keep_slot,
                 for_run(settings, dataset, months) as ahead,
             ):
-                yield ahead
+                yield keep_slot, ahead
 
         yield from run_months(context, dataset, settings, f"{dataset.taxi}_postgres_taxi", one_month, holding)
 
@@ -134,12 +134,19 @@ class _MonthRun:
     """One month's work inside a run, and the events that tell of it."""
 
     def __init__(
-        self, context: AssetExecutionContext, dataset: Dataset, settings: Settings, month: Month, ahead: "Ahead"
+        self,
+        context: AssetExecutionContext,
+        dataset: Dataset,
+        settings: Settings,
+        month: Month,
+        keep_slot: Keep,
+        ahead: "Ahead",
     ) -> None:
         self.context = context
         self.dataset = dataset
         self.settings = settings
         self.month = month
+        self.keep_slot = keep_slot
         self.ahead = ahead
         self.seconds_dagster = 0.0
 
@@ -161,6 +168,7 @@ class _MonthRun:
         replace = self.context.run.tags.get(REPLACE_TAG) == "true"
 
         def load_once() -> "Load":
+            self.keep_slot()
             # Dagster's own exception would leave the server at work, holding its locks: psycopg knows Python's alone.
             with raise_interrupts_as(KeyboardInterrupt), self.ahead.copied(self.month, raw) as copied:
                 return publish(copied, self.settings, run_id=self.context.run.run_id, replace=replace)

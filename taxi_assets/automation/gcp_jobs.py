@@ -93,7 +93,7 @@ def gcp_kv_job(settings: Settings) -> JobDefinition:
                     store.set(key, value)
                     context.log.info(f"{key} = {value} in namespace {store.namespace}")
         except TaxiAssetsError as error:
-            raise Failure(str(error), allow_retries=False) from None
+            raise Failure(str(error)) from None
 
     @job(executor_def=in_process_executor, description="Set the GCP_ keys in the key-value store. Kestra: 06_gcp_kv.")
     def gcp_kv() -> None:
@@ -116,7 +116,7 @@ def gcp_setup_job(settings: Settings) -> JobDefinition:
                 for made in set_up(clients):
                     context.log.info(str(made))
         except TaxiAssetsError as error:
-            raise Failure(str(error), allow_retries=False) from None
+            raise Failure(str(error)) from None
 
     @job(
         executor_def=in_process_executor,

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -17,11 +17,13 @@ from psycopg import Connection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from taxi_assets.errors import BusyError, MonthError
-from taxi_assets.postgres.connection import Warehouse, statement, told_plainly
+from taxi_assets.errors import BusyError, MonthError, UnavailableError
+from taxi_assets.postgres.connection import Warehouse, keep_open, told_plainly
+from taxi_assets.postgres.own import is_there, own_table
 
 Wanted = Literal["run", "pause", "cancel"]
 State = Literal["running", "paused", "finished", "canceled", "interrupted"]
+_ALIVE = ("running", "paused")
 
 _LOCK = "hashtextextended('taxi_assets.backfill.' || %s, 0)"
 _STATUS = """
@@ -56,7 +58,7 @@ class BackfillStatus:
 
     @property
     def alive(self) -> bool:
-        return self.state in ("running", "paused")
+        return self.state in _ALIVE
 
     def __str__(self) -> str:
         labels = "".join(f", {key}={value}" for key, value in self.labels.items())
@@ -67,38 +69,44 @@ class BackfillStatus:
 
 
 class LiveBackfill:
-    """A backfill of this process."""
+    """A backfill of this process. While the warehouse does not answer it goes on: its months say what is wrong."""
 
-    def __init__(self, connection: Connection, number: int) -> None:
+    def __init__(self, connect: Callable[[], Connection], connection: Connection, number: int) -> None:
+        """`connect` opens another session that holds the taxi's lock, for when this one is lost."""
+        self._connect = connect
         self._connection = connection
         self._number = number
+        self._done = self._failed = 0
+        self._wanted: Wanted = "run"
         self.state: State = "running"
 
     def wanted(self) -> Wanted:
         """What was last asked of it, by any shell."""
-        row = self._execute("SELECT wanted FROM taxi_assets.backfills WHERE id = %s", self._number)
-        wanted: Wanted = row[0]  # type: ignore[assignment]
-        return wanted
+        self._tell()
+        return self._wanted
 
     def turn(self, state: State) -> None:
         """Tell other shells that it runs, rests, or is at its end."""
         self.state = state
-        over = state not in ("running", "paused")
-        self._execute(
-            "UPDATE taxi_assets.backfills SET state = %s, ended_at = CASE WHEN %s THEN now() END WHERE id = %s"
-            " RETURNING id",
-            state, over, self._number,
-        )  # fmt: skip
+        self._tell()
 
     def month_done(self, *, succeeded: bool) -> None:
-        self._execute(
-            "UPDATE taxi_assets.backfills SET done = done + 1, failed = failed + %s WHERE id = %s RETURNING id",
-            int(not succeeded), self._number,
-        )  # fmt: skip
+        self._done += 1
+        self._failed += not succeeded
+        self._tell()
 
-    def _execute(self, query: str, *values: object) -> Sequence[object]:
-        with told_plainly("telling how far the backfill is"):
-            return self._connection.execute(query.encode(), values).fetchone() or (None,)
+    def _tell(self) -> None:
+        """Exchange all that is known with the other shells; what is lost is told the next time."""
+        with suppress(UnavailableError):
+            if self._connection.closed:
+                self._connection = self._connect()
+            with told_plainly("telling how far the backfill is"):
+                row = self._connection.execute(
+                    "UPDATE taxi_assets.backfills SET state = %s, done = %s, failed = %s,"
+                    " ended_at = CASE WHEN %s THEN now() END WHERE id = %s RETURNING wanted",
+                    [self.state, self._done, self._failed, self.state not in _ALIVE, self._number],
+                ).fetchone()
+            self._wanted = row[0] if row else "run"
 
 
 @contextmanager
@@ -106,38 +114,52 @@ def live_backfill(
     warehouse: Warehouse, taxi: str, months: Sequence[str], labels: Mapping[str, str]
 ) -> Iterator[LiveBackfill]:
     """Be the one backfill of a taxi. Raises BusyError naming the one that is already at work."""
-    with warehouse.connect(f"taxi_assets backfill {taxi}") as connection:
+    with ExitStack() as sessions:
+
+        def connect() -> Connection:
+            return sessions.enter_context(_session(warehouse, taxi))
+
+        connection = connect()
         with told_plainly("starting a backfill"):
-            connection.execute("SET idle_session_timeout = 0")
-            _prepare(connection)
-            row = connection.execute(f"SELECT pg_try_advisory_lock({_LOCK})".encode(), [taxi]).fetchone()
-            if row != (True,):
-                raise BusyError(_busy(connection, taxi))
             row = connection.execute(
                 "INSERT INTO taxi_assets.backfills (taxi, months, labels, host, pid) VALUES (%s, %s, %s, %s, %s)"
                 " RETURNING id",
                 [taxi, list(months), Jsonb(dict(labels)), socket.gethostname(), os.getpid()],
             ).fetchone()
-        live = LiveBackfill(connection, int(row[0]) if row else 0)
+        live = LiveBackfill(connect, connection, int(row[0]) if row else 0)
         try:
             yield live
         finally:
-            if not connection.broken and live.state in ("running", "paused"):
+            if live.state in _ALIVE:
                 live.turn("interrupted")
+
+
+@contextmanager
+def _session(warehouse: Warehouse, taxi: str) -> Iterator[Connection]:
+    with warehouse.connect(f"taxi_assets backfill {taxi}") as connection:
+        with own_table(connection, "backfills", "starting a backfill"):
+            keep_open(connection)
+            row = connection.execute(f"SELECT pg_try_advisory_lock({_LOCK})".encode(), [taxi]).fetchone()
+            if row != (True,):
+                raise BusyError(_busy(connection, taxi))
+        yield connection
 
 
 def backfill_status(connection: Connection) -> list[BackfillStatus]:
     """The last backfill of each taxi, by taxi."""
-    if connection.execute("SELECT to_regclass('taxi_assets.backfills')").fetchone() == (None,):
+    if not is_there(connection, "backfills"):
         return []
-    with connection.cursor(row_factory=class_row(BackfillStatus)) as cursor:
+    with (
+        own_table(connection, "backfills", "looking at the backfills"),
+        connection.cursor(row_factory=class_row(BackfillStatus)) as cursor,
+    ):
         return cursor.execute(_STATUS).fetchall()
 
 
 def ask(connection: Connection, taxi: str, wanted: Wanted) -> BackfillStatus:
     """Ask a taxi's running backfill to pause, to go on or to stop after its present month.
 
-    Raises MonthError when none runs.
+    Raises MonthError when none runs, or the one that does was canceled already.
     """
     status = next((s for s in backfill_status(connection) if s.taxi == taxi and s.alive), None)
     if status is None:
@@ -145,15 +167,12 @@ def ask(connection: Connection, taxi: str, wanted: Wanted) -> BackfillStatus:
             f"no backfill of {taxi} is running; start one with: taxi-assets backfill {taxi} --from YYYY-MM"
         )
     with told_plainly(f"asking the backfill of {taxi} to {wanted}"):
-        connection.execute("UPDATE taxi_assets.backfills SET wanted = %s WHERE id = %s", [wanted, status.id])
+        asked = connection.execute(
+            "UPDATE taxi_assets.backfills SET wanted = %s WHERE id = %s AND wanted <> 'cancel'", [wanted, status.id]
+        )
+    if not asked.rowcount and wanted != "cancel":
+        raise MonthError(f"{status}; it was canceled and ends after its present month")
     return status
-
-
-def _prepare(connection: Connection) -> None:
-    if connection.execute("SELECT to_regclass('taxi_assets.backfills')").fetchone() == (None,):
-        with connection.transaction():
-            connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('taxi_assets.setup', 0))")
-            connection.execute(statement("backfills.sql"))
 
 
 def _busy(connection: Connection, taxi: str) -> str:

@@ -117,6 +117,19 @@ class Warehouse:
         return kind(f"cannot connect to PostgreSQL at {self.display}: {reason}; {hint.format(url=self.given_as)}")
 
 
+def keep_open(connection: Connection) -> None:
+    """Keep a session that idles open for hours, but let the server notice within minutes that this machine is gone."""
+    connection.execute("SET idle_session_timeout = 0")
+    connection.execute("SET tcp_keepalives_idle = 60")
+    connection.execute("SET tcp_keepalives_interval = 20")
+    connection.execute("SET tcp_keepalives_count = 3")
+
+
+def database_grant(connection: Connection) -> str:
+    """The statement that lets a role make the schema taxi_assets."""
+    return f'GRANT CREATE ON DATABASE "{connection.info.dbname}" TO "{connection.info.user}"'
+
+
 @cache
 def _text(name: str) -> LiteralString:
     return files("taxi_assets.postgres").joinpath("sql", name).read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -17,7 +17,8 @@ from psycopg import Connection, OperationalError, sql
 from psycopg.rows import class_row
 
 from taxi_assets.errors import BusyError
-from taxi_assets.postgres.connection import Warehouse, statement, told_plainly
+from taxi_assets.postgres.connection import Warehouse, keep_open, statement, told_plainly
+from taxi_assets.postgres.own import is_there, own_table
 
 _CLASS = 1_413_568_585
 """First half of the tickets' advisory locks; the second half is the ticket."""
@@ -72,39 +73,48 @@ class _Ticket:
         return f"run {self.run_id[:8]} ({self.what}), at work for {self.seconds or 0:.0f} s"
 
 
+class Slot:
+    """A run's leave to work."""
+
+    def __init__(self, session: Callable[[], AbstractContextManager[Connection]], stack: ExitStack) -> None:
+        self._session = session
+        self._stack = stack
+        self._connection = stack.enter_context(session())
+
+    def keep(self) -> None:
+        """Wait for a slot anew if the session that held it was lost, as when the server restarts.
+
+        Raises what `slot` raises.
+        """
+        try:
+            self._connection.execute("SELECT")
+        except OperationalError:
+            self._connection = self._stack.enter_context(self._session())
+
+
 @contextmanager
-def slot(warehouse: Warehouse, limit: FlowLimit, asker: Asker) -> Iterator[None]:
+def slot(warehouse: Warehouse, limit: FlowLimit, asker: Asker) -> Iterator[Slot]:
     """Hold one of a flow's slots. QUEUE waits for it as long as it takes.
 
     Raises SurplusError naming the limit where the flow does not queue, and WarehouseError.
     """
+    with ExitStack() as stack:
+        yield Slot(lambda: _session(warehouse, limit, asker), stack)
+
+
+@contextmanager
+def _session(warehouse: Warehouse, limit: FlowLimit, asker: Asker) -> Iterator[Connection]:
     with warehouse.connect(f"taxi_assets slot {asker.what}") as connection:
-        with told_plainly(f"asking for a slot of {limit.flow}", _grant(connection)):
-            _stay(connection)
-            _prepare(connection)
+        with own_table(connection, "flow_queue", f"asking for a slot of {limit.flow}"):
+            keep_open(connection)
             ticket = _draw(connection, limit, asker)
         try:
             with told_plainly(f"waiting for a slot of {limit.flow}"):
                 _wait(connection, limit, asker, ticket)
-            yield
+            yield connection
         finally:
             with suppress(OperationalError):  # a lost connection lost the lock too; bury() forgets the ticket
                 _give_back(connection, ticket)
-
-
-def _stay(connection: Connection) -> None:
-    """Keep the idle session open for hours, but let the server notice within minutes that this machine is gone."""
-    connection.execute("SET idle_session_timeout = 0")
-    connection.execute("SET tcp_keepalives_idle = 60")
-    connection.execute("SET tcp_keepalives_interval = 20")
-    connection.execute("SET tcp_keepalives_count = 3")
-
-
-def _prepare(connection: Connection) -> None:
-    if connection.execute("SELECT to_regclass('taxi_assets.flow_queue')").fetchone() == (None,):
-        with connection.transaction():
-            connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('taxi_assets.setup', 0))")
-            connection.execute(statement("flow_queue.sql"))
 
 
 def _draw(connection: Connection, limit: FlowLimit, asker: Asker) -> int:
@@ -116,6 +126,7 @@ def _draw(connection: Connection, limit: FlowLimit, asker: Asker) -> int:
                 f"{limit.flow} allows {limit.limit} at once ({limit.surplus}), and this run of {asker.what} is one "
                 f"too many beside {', '.join(map(str, others))}; run it again when they are done"
             )
+        connection.execute("DELETE FROM taxi_assets.flow_queue WHERE run_id = %s", [asker.run_id])  # of a lost session
         row = connection.execute(
             "INSERT INTO taxi_assets.flow_queue (flow, run_id, what, requested_at) VALUES (%s, %s, %s, %s)"
             " RETURNING ticket, pg_advisory_lock(%s, ticket)",
@@ -149,9 +160,11 @@ def _take(connection: Connection, limit: FlowLimit, asker: Asker, ticket: int) -
                 _start(connection, ticket)
                 return None
             return awaited, f"{awaited}, which was requested earlier and is starting"
-    holders = ", ".join(str(other) for other in before if other.started_at)
-    waiting = sum(other.started_at is None for other in before)
-    return str([other.ticket for other in before]), f"{holders}; {waiting} more before this one"
+    at_work = [str(other) for other in before if other.started_at]
+    waiting = len(before) - len(at_work)
+    if waiting:
+        at_work.append(f"{waiting} requested earlier")
+    return str([other.ticket for other in before]), " and ".join(at_work)
 
 
 @contextmanager
@@ -182,18 +195,15 @@ def _give_back(connection: Connection, ticket: int) -> None:
 
 def bury(warehouse: Warehouse) -> list[str]:
     """Forget the runs whose process was killed while it held a slot or waited for one, and return their ids."""
-    with warehouse.connect("taxi_assets bury") as connection, told_plainly("looking for killed runs"):
-        if connection.execute("SELECT to_regclass('taxi_assets.flow_queue')").fetchone() == (None,):
+    with warehouse.connect("taxi_assets bury") as connection:
+        if not is_there(connection, "flow_queue"):
             return []
-        rows = connection.execute(
-            "DELETE FROM taxi_assets.flow_queue WHERE ticket NOT IN"
-            " (SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND classid = %s::bigint::oid"
-            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
-            " RETURNING run_id",
-            [_CLASS],
-        ).fetchall()
+        with own_table(connection, "flow_queue", "looking for killed runs"):
+            rows = connection.execute(
+                "DELETE FROM taxi_assets.flow_queue WHERE ticket NOT IN"
+                " (SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND classid = %s::bigint::oid"
+                " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
+                " RETURNING run_id",
+                [_CLASS],
+            ).fetchall()
     return [str(row[0]) for row in rows]
-
-
-def _grant(connection: Connection) -> str:
-    return f'GRANT CREATE ON DATABASE "{connection.info.dbname}" TO "{connection.info.user}"'

@@ -8,6 +8,7 @@ from psycopg import Connection
 from psycopg.rows import class_row
 
 from taxi_assets.postgres.connection import statement, told_plainly
+from taxi_assets.postgres.own import is_there, own_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,12 @@ def write_record(connection: Connection, record: LoadRecord) -> None:
 
 def loaded_files(connection: Connection) -> list[LoadRecord]:
     """The record of every file that is in, by name; empty when nothing was ever loaded."""
-    if connection.execute("SELECT to_regclass('taxi_assets.loads')").fetchone() == (None,):
+    if not is_there(connection, "loads"):
         return []
-    with connection.cursor(row_factory=class_row(LoadRecord)) as cursor:
+    with (
+        own_table(connection, "loads", "reading the load records"),
+        connection.cursor(row_factory=class_row(LoadRecord)) as cursor,
+    ):
         return cursor.execute(statement("loaded_files.sql")).fetchall()
 
 

@@ -11,7 +11,7 @@ from psycopg import Connection, errors, sql
 from psycopg.rows import DictRow, dict_row
 
 from taxi_assets.errors import WarehouseError
-from taxi_assets.postgres.connection import statement, told_plainly
+from taxi_assets.postgres.connection import database_grant, statement, told_plainly
 from taxi_assets.trips.datasets import Column, Dataset
 
 SCHEMA = "taxi_assets"
@@ -26,6 +26,8 @@ class TripTables:
     """False for a plain table, as a Kestra flow makes it; it is filled by INSERT and otherwise left as it is."""
     owned: bool
     """Whether this role owns the trips table, and so may index it."""
+    staging_owner: str | None
+    """The role that owns staging; None for a superuser, in whose place nobody should be put."""
 
     @property
     def trips(self) -> sql.Identifier:
@@ -39,7 +41,7 @@ class TripTables:
     def staging_others(self) -> sql.Identifier:
         """Where staging rows stand that did not come through this project: the default partition or the table."""
         if self.staging_partitioned:
-            return sql.Identifier(SCHEMA, f"{self.dataset.staging_table}_others")
+            return sql.Identifier(SCHEMA, _others_name(self.dataset))
         return self.staging
 
     @property
@@ -61,9 +63,11 @@ class TripTables:
     def staging_grant(self, role: str) -> str:
         """What a role needs to make a month staging's content."""
         table = f"public.{self.dataset.staging_table}"
-        if self.staging_partitioned:
-            return f'ALTER TABLE {table} OWNER TO "{role}", and the same for its partitions in schema {SCHEMA}'
-        return f'GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON {table} TO "{role}"'
+        if not self.staging_partitioned:
+            return f'GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON {table} TO "{role}"'
+        if self.staging_owner:
+            return f'GRANT "{self.staging_owner}" TO "{role}"'
+        return f'ALTER TABLE {table} OWNER TO "{role}", and the same for its partitions in schema {SCHEMA}'
 
     @property
     def columns(self) -> sql.Composed:
@@ -94,7 +98,7 @@ def prepare(connection: Connection, dataset: Dataset) -> TripTables:
             connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('taxi_assets.setup', 0))")
             _create_missing(connection, dataset)
         trips, staging = _state(connection, dataset)
-    return TripTables(dataset, bool(staging["partitioned"]), bool(trips["owned"]))
+    return TripTables(dataset, bool(staging["partitioned"]), bool(trips["owned"]), staging["owner"])
 
 
 def _state(connection: Connection, dataset: Dataset) -> tuple[DictRow, DictRow]:
@@ -104,6 +108,7 @@ def _state(connection: Connection, dataset: Dataset) -> tuple[DictRow, DictRow]:
         trips=sql.Literal(f"public.{dataset.table}"),
         staging=sql.Literal(f"public.{dataset.staging_table}"),
         index=sql.Literal(f"public.{_index_name(dataset)}"),
+        others=sql.Literal(f"{SCHEMA}.{_others_name(dataset)}"),
     )
     grant = f'GRANT USAGE, CREATE ON SCHEMA {SCHEMA} TO "{connection.info.user}"'
     with (
@@ -125,24 +130,29 @@ def _state(connection: Connection, dataset: Dataset) -> tuple[DictRow, DictRow]:
 
 def _complete(trips: DictRow, staging: DictRow) -> bool:
     made = trips["schema_ready"] and trips["columns"] is not None and staging["columns"] is not None
-    return bool(made and (trips["indexed"] or not trips["owned"]))
+    return bool(made and not _lacks_others(staging) and (trips["indexed"] or not trips["owned"]))
+
+
+def _lacks_others(staging: DictRow) -> bool:
+    return bool(staging["partitioned"] and not staging["others_there"])
 
 
 def _create_missing(connection: Connection, dataset: Dataset) -> None:
     trips, staging = _state(connection, dataset)
     role = connection.info.user
     columns = column_definitions(dataset)
-    tables = TripTables(dataset, staging_partitioned=True, owned=True)
+    tables = TripTables(dataset, staging_partitioned=True, owned=True, staging_owner=role)
     if not trips["schema_ready"]:
-        grant = f'GRANT CREATE ON DATABASE "{connection.info.dbname}" TO "{role}"'
-        with told_plainly("creating the schema taxi_assets", grant):
+        with told_plainly("creating the schema taxi_assets", database_grant(connection)):
             connection.execute(statement("schema.sql"))
     with told_plainly(f"creating the {dataset.taxi} tables", f'GRANT USAGE, CREATE ON SCHEMA public TO "{role}"'):
         if trips["columns"] is None:
             _make(connection, statement("trips_table.sql", trips=tables.trips, columns=columns))
         if staging["columns"] is None:
-            parts = {"staging": tables.staging, "others": tables.staging_others, "columns": columns}
-            _make(connection, statement("staging_table.sql", **parts))
+            _make(connection, statement("staging_table.sql", staging=tables.staging, columns=columns))
+            _, staging = _state(connection, dataset)
+        if _lacks_others(staging):
+            connection.execute(statement("staging_others.sql", staging=tables.staging, others=tables.staging_others))
         if trips["columns"] is None or trips["owned"]:
             parts = {"pickup": tables.pickup, "dropoff": tables.dropoff, "trips": tables.trips}
             name = sql.Identifier(_index_name(dataset))
@@ -154,6 +164,10 @@ def _make(connection: Connection, table: sql.Composed) -> None:
     a table that is not committed yet."""
     with suppress(errors.UniqueViolation, errors.DuplicateTable), connection.transaction():
         connection.execute(table)
+
+
+def _others_name(dataset: Dataset) -> str:
+    return f"{dataset.staging_table}_others"
 
 
 def _index_name(dataset: Dataset) -> str:

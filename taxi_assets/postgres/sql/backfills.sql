@@ -1,6 +1,4 @@
 -- Backfills from a shell. One is alive while its session holds the advisory lock of its taxi.
-CREATE SCHEMA IF NOT EXISTS taxi_assets;
-
 CREATE TABLE IF NOT EXISTS taxi_assets.backfills (
     id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     taxi text NOT NULL,

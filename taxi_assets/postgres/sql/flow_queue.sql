@@ -1,7 +1,5 @@
 -- Runs that hold a slot of a limited flow or wait for one. A row counts while its session holds the advisory lock
 -- (classid of the flow queue, objid the ticket), so the row of a killed run counts no more.
-CREATE SCHEMA IF NOT EXISTS taxi_assets;
-
 CREATE TABLE IF NOT EXISTS taxi_assets.flow_queue (
     ticket integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     flow text NOT NULL,

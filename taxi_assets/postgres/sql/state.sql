@@ -2,8 +2,10 @@
 SELECT
     t.role,
     c.relkind = 'p' AS partitioned,
+    (SELECT r.rolname FROM pg_roles AS r WHERE r.oid = c.relowner AND NOT r.rolsuper) AS owner,
     pg_has_role(c.relowner, 'USAGE') AS owned,
     to_regclass({index}) IS NOT NULL AS indexed,
+    to_regclass({others}) IS NOT NULL AS others_there,
     (
         SELECT array_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod) ORDER BY a.attnum)
         FROM pg_attribute AS a

@@ -83,8 +83,8 @@ def test_storage_goes_away_and_comes_back(
     failed = [month for month in MONTHS if f"green {month}: failed" in printed]
     good = [month for month in MONTHS if f"green {month}: {ROWS} rows, {ROWS} inserted" in printed]
     assert sorted([*failed, *good]) == list(MONTHS)
-    assert MONTHS[1] in failed
-    assert {MONTHS[0], MONTHS[-1]} <= set(good)
+    assert set(MONTHS[:2]) & set(failed)  # the second is asked for while the first is recorded
+    assert MONTHS[-1] in good
     assert "Dagster's own storage does not answer" in printed
     assert "Traceback" not in printed
     monkeypatch.setenv("DAGSTER_POSTGRES_URL", variables["DAGSTER_POSTGRES_URL"])
