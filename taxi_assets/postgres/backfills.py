@@ -120,7 +120,7 @@ def live_backfill(
             return sessions.enter_context(_session(warehouse, taxi))
 
         connection = connect()
-        with told_plainly("starting a backfill"):
+        with own_table(connection, "backfills", "starting a backfill"):
             row = connection.execute(
                 "INSERT INTO taxi_assets.backfills (taxi, months, labels, host, pid) VALUES (%s, %s, %s, %s, %s)"
                 " RETURNING id",

@@ -82,6 +82,28 @@ def shell(tmp_path: Path, warehouse: Warehouse, load_defs: LoadDefs, monkeypatch
     return Shell(tmp_path, variables)
 
 
+def test_backfill_goes_on_when_the_warehouse_ends_all_sessions(shell: Shell, warehouse: Warehouse) -> None:
+    """As a server does that restarts: a month is tried again, and the slot and the backfill are taken anew."""
+    shell.publish("green", months("2020-01", "2020-04"))
+    shell.run("backfill", "green", "--from", "2020-01", "--to", "2020-01")
+    with psycopg.connect(warehouse.url) as blocker:
+        blocker.execute("LOCK TABLE public.green_tripdata")
+        process = shell.start("backfill", "green", "--from", "2020-01", "--to", "2020-04")
+        waiting = "SELECT FROM pg_locks WHERE NOT granted AND relation IS NOT NULL"
+        eventually(lambda: blocker.execute(waiting).rowcount == 1)
+        ended = blocker.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid() AND datname = current_database()"
+        )
+        assert ended.rowcount >= 3, "those of the backfill, of the slot and of the month"
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    status = status_of(warehouse, "green")
+    assert status is not None
+    assert (status.state, status.done, status.failed) == ("finished", 4, 0)
+    assert [run.is_success for run in shell.runs()] == [True] * 5
+
+
 def status_of(warehouse: Warehouse, taxi: str) -> BackfillStatus | None:
     with warehouse.connect() as connection:
         return next((s for s in backfill_status(connection) if s.taxi == taxi), None)

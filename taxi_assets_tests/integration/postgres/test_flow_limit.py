@@ -152,6 +152,26 @@ def test_slot_is_given_back_when_the_work_fails(warehouse: Warehouse) -> None:
     assert rows == [("run1",)]
 
 
+def test_slot_is_taken_anew_when_its_session_was_lost(warehouse: Warehouse) -> None:
+    order: list[int] = []
+    waiter = Waiter(warehouse, 1, order)
+    with slot(warehouse, QUEUE, asker(0)) as held:
+        held.keep()
+        with warehouse.connect() as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'taxi_assets slot month 0'"
+            )
+        held.keep()
+        assert bury(warehouse) == []
+        waiter.start()
+        eventually(waiter.has_told)
+        assert order == []
+    eventually(waiter.has_slot)
+    waiter.done.set()
+    waiter.join(20)
+
+
 def test_parallel_first_runs_make_the_queue_once(warehouse: Warehouse) -> None:
     order: list[int] = []
     waiters = [Waiter(warehouse, n, order) for n in range(4)]

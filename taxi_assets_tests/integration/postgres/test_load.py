@@ -188,6 +188,15 @@ def test_views_and_grants_on_staging_survive(load: LoadMonth, warehouse: Warehou
         connection.execute("DROP OWNED BY reader; DROP ROLE reader")
 
 
+def test_staging_that_outlived_the_project_s_schema_is_mended(load: LoadMonth, warehouse: Warehouse) -> None:
+    load(APRIL)
+    with warehouse.connect() as connection:
+        connection.execute("DROP SCHEMA taxi_assets CASCADE")
+        load(APRIL)
+        connection.execute("INSERT INTO public.green_tripdata_staging (vendorid) VALUES ('a flow''s')")
+    assert [rows for rows, _ in contents(warehouse)] == [500, 501]
+
+
 def test_table_of_another_shape_is_refused(load: LoadMonth, warehouse: Warehouse) -> None:
     with warehouse.connect() as connection:
         connection.execute("CREATE TABLE public.green_tripdata (vendorid integer)")
