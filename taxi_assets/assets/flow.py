@@ -109,13 +109,13 @@ def _on_its_way(
     for record in instance.get_run_records(in_progress):
         run = record.dagster_run
         earlier = record.create_timestamp.astimezone(UTC) < requested_at
-        starting = record.update_timestamp.astimezone(UTC) > patience
-        if earlier and starting and run.run_id not in present and _loads_trips(run) and flow_limit(run) == limit:
+        starting = run.run_id not in present and record.update_timestamp.astimezone(UTC) > patience
+        if earlier and starting and loads_trips(run.asset_selection) and flow_limit(run) == limit:
             return f"run {run.run_id[:8]}"
     return None
 
 
-def _loads_trips(run: DagsterRun) -> bool:
-    """Whether it is a run of the taxi assets, and not a backfill of something else."""
+def loads_trips(selection: Collection[AssetKey] | None) -> bool:
+    """Whether a run or backfill of these assets, None for all of its job's, is one of the taxi assets."""
     keys = {AssetKey(f"{taxi}_{name}") for taxi in DATASETS for name in ("raw_csv", "staging", "trips")}
-    return run.asset_selection is None or bool(run.asset_selection & keys)
+    return selection is None or not keys.isdisjoint(selection)

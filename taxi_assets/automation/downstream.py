@@ -6,6 +6,7 @@ from dagster import (
     AssetKey,
     AssetRecordsFilter,
     DagsterInstance,
+    DagsterRunStatus,
     DefaultSensorStatus,
     EventLogRecord,
     JobDefinition,
@@ -23,7 +24,7 @@ from dagster import (
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
-from taxi_assets.assets.flow import flow_limit
+from taxi_assets.assets.flow import bury_killed_runs, flow_limit, loads_trips
 from taxi_assets.errors import TaxiAssetsError
 from taxi_assets.settings import Settings
 from taxi_assets.trips.datasets import DATASETS
@@ -32,6 +33,8 @@ MONTHS_TAG = "taxi_assets/months"
 """The newly loaded months, as `green 2020-04, yellow 2019-01`."""
 _INTERVAL = 60
 _PAGE = 1000
+_COMING = [status for status in NOT_FINISHED_STATUSES if status is not DagsterRunStatus.NOT_STARTED]
+"""One that is not even queued was left by a request that broke off."""
 
 
 def analyze_trips(settings: Settings) -> JobDefinition:
@@ -79,7 +82,7 @@ def trips_changed(job: JobDefinition, settings: Settings) -> SensorDefinition:
         if not changed:
             return SensorResult(skip_reason=f"{len(records)} loads that added no row", cursor=str(last))
         try:
-            busy = _busy(context.instance) or _shell_backfill(settings)
+            busy = _shell_backfill(settings) or _busy(context.instance, settings)
         except TaxiAssetsError as error:
             return SensorResult(skip_reason=str(error))
         if busy:
@@ -115,13 +118,16 @@ def _month(record: EventLogRecord) -> str:
     return f"{(key.path[-1] if key else '').removesuffix('_trips')} {record.partition_key}"
 
 
-def _busy(instance: DagsterInstance) -> str | None:
-    """A backfill that runs, or a run of flow 05: more months are about to come."""
-    backfills = instance.get_backfills(BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED]), limit=1)
-    if backfills:
-        return f"backfill {backfills[0].backfill_id}"
-    runs = instance.get_runs(RunsFilter(statuses=list(NOT_FINISHED_STATUSES)))
-    busy = next((run for run in runs if flow_limit(run) is not None), None)
+def _busy(instance: DagsterInstance, settings: Settings) -> str | None:
+    """A backfill that runs, or a run of flow 05: more months are about to come. Raises WarehouseError."""
+    from taxi_assets.postgres.connection import Warehouse
+
+    for backfill in instance.get_backfills(BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])):
+        if loads_trips(backfill.asset_selection):
+            return f"backfill {backfill.backfill_id}"
+    bury_killed_runs(instance, Warehouse.from_settings(settings))
+    runs = instance.get_runs(RunsFilter(statuses=_COMING))
+    busy = next((run for run in runs if flow_limit(run) is not None and loads_trips(run.asset_selection)), None)
     return f"run {busy.run_id[:8]} of {busy.tags.get('file', busy.job_name)}" if busy else None
 
 

@@ -14,6 +14,8 @@ from taxi_assets.errors import TaxiAssetsError
 from taxi_assets.settings import Settings
 
 _TIMEOUT = 10
+_ATTEMPTS = 3
+"""Dagster tells of a run once: what does not get through now is not sent again."""
 _LONGEST = 2000
 """Characters of an error; chat services refuse long messages."""
 
@@ -62,12 +64,19 @@ def _message(context: RunFailureSensorContext) -> dict[str, str | None]:
 
 def _post(url: str, message: dict[str, str | None]) -> None:
     import httpx
+    from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_attempt, wait_exponential
 
+    tries = Retrying(
+        retry=retry_if_exception_type(httpx.TransportError) | retry_if_result(lambda answer: answer.status_code >= 500),
+        stop=stop_after_attempt(_ATTEMPTS),
+        wait=wait_exponential(),
+        retry_error_callback=lambda state: state.outcome and state.outcome.result(),
+    )
     try:
-        response = httpx.post(url, json=message, timeout=_TIMEOUT)
+        response = tries(httpx.post, url, json=message, timeout=_TIMEOUT)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise WebhookError(
             f"the webhook cannot be reached ({type(error).__name__}): check TAXI_FAILURE_WEBHOOK_URL"
         ) from None
-    if response.is_error:
+    if not response.is_success:
         raise WebhookError(f"the webhook answered {response.status_code}: check TAXI_FAILURE_WEBHOOK_URL")

@@ -48,7 +48,7 @@ def release_sensor(jobs: Mapping[str, UnresolvedAssetJobDefinition], settings: S
     )
     def look(context: SensorEvaluationContext) -> SensorResult:
         try:
-            return _Look(settings, json.loads(context.cursor or "{}")).result(context)
+            return _Look(settings, json.loads(context.cursor or '{"requested": {}, "reported": {}}')).result(context)
         except TaxiAssetsError as error:
             return SensorResult(skip_reason=str(error))
 
@@ -58,10 +58,13 @@ def release_sensor(jobs: Mapping[str, UnresolvedAssetJobDefinition], settings: S
 class _Look:
     """One look at the source."""
 
-    def __init__(self, settings: Settings, known: dict[str, Version]) -> None:
+    def __init__(self, settings: Settings, cursor: dict[str, dict[str, Version]]) -> None:
         self.settings = settings
-        self.known = known
-        """By file: the version that was last requested or reported."""
+        self.cursor = cursor
+        self.requested = cursor["requested"]
+        """By file: the version whose run was last requested."""
+        self.reported = cursor["reported"]
+        """By file: the version that was last reported as changed."""
 
     def result(self, context: SensorEvaluationContext) -> SensorResult:
         loaded = _loaded(self.settings)
@@ -78,8 +81,8 @@ class _Look:
                 changed.append((dataset, month, version))
         requests = list(self._requests(missing, changed))
         for dataset, month, version in changed:
-            if self.known.get(dataset.file_name(month)) != version and not self.settings.reload_changed:
-                self.known[dataset.file_name(month)] = version
+            if self.reported.get(dataset.file_name(month)) != version and not self.settings.reload_changed:
+                self.reported[dataset.file_name(month)] = version
                 context.log.warning(_advice(dataset, month))
         newest = max(month for _, month, _ in published)
         seen = (
@@ -92,7 +95,7 @@ class _Look:
         return SensorResult(
             run_requests=requests,
             skip_reason=None if requests else SkipReason(seen),
-            cursor=json.dumps(self.known, sort_keys=True),
+            cursor=json.dumps(self.cursor, sort_keys=True),
         )
 
     def _requests(
@@ -103,10 +106,10 @@ class _Look:
         if self.settings.reload_changed:
             wanted += [(*item, {REPLACE_TAG: "true"}) for item in changed]
         wanted.sort(key=lambda item: (item[1], item[0].taxi))
-        new = [item for item in wanted if self.known.get(item[0].file_name(item[1])) != item[2]]
+        new = [item for item in wanted if self.requested.get(item[0].file_name(item[1])) != item[2]]
         for dataset, month, version, tags in new[:RUNS_PER_TICK]:
             file = dataset.file_name(month)
-            self.known[file] = version
+            self.requested[file] = version
             yield RunRequest(
                 run_key=f"{file} {version}",
                 job_name=scheduled_job_name(dataset),

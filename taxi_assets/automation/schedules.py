@@ -46,14 +46,14 @@ def taxi_schedule(
         if not ticks:
             yield SkipReason("missed, and TAXI_RECOVER_MISSED_SCHEDULES is NONE")
             return
-        reasons = {tick: unpublished(dataset, tick.month, settings) for tick in ticks}
-        told = [f"tick {tick}: {reason}" for tick, reason in reasons.items() if reason is not None]
+        reasons = unpublished(dataset, [tick.month for tick in ticks], settings)
+        told = [f"tick {tick}: {reasons[tick.month]}" for tick in ticks if tick.month in reasons]
         if len(told) == len(ticks):
             yield SkipReason("; ".join(told))
             return
         for reason in told:
             context.log.info(f"skipped {reason}")
-        yield from (_request(tick, dataset, settings) for tick, reason in reasons.items() if reason is None)
+        yield from (_request(tick, dataset, settings) for tick in ticks if tick.month not in reasons)
 
     return ScheduleDefinition(
         name=name,

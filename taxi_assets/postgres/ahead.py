@@ -6,10 +6,10 @@ What goes wrong ahead is not told here: the month's own run does the same again,
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from threading import Event
 from types import TracebackType
@@ -70,7 +70,8 @@ class Ahead(AbstractContextManager["Ahead"]):
             self._started = _Started(month, self._pool.submit(self._copy, month, opened), opened)
 
     def _copy(self, month: Month, opened: ExitStack) -> CopiedMonth:
-        raw = Source.from_settings(self._settings).fetch(self._dataset, month, lambda *_: self._go_on())
+        source = Source.from_settings(self._settings, self._stopped)
+        raw = source.fetch(self._dataset, month, lambda *_: self._go_on())
         loader = Loader(Warehouse.from_settings(self._settings), self._settings)
         return opened.enter_context(loader.copied(self._dataset, month, raw, lambda _rows: self._go_on()))
 
@@ -79,9 +80,11 @@ class Ahead(AbstractContextManager["Ahead"]):
             raise _StoppedError
 
     def _take(self, month: Month, raw: RawFile, stack: ExitStack) -> CopiedMonth | None:
-        started, self._started = self._started, None
-        if started is None:
+        started = self._started
+        if started is None or started.month == self._after.get(month):  # this month is tried again
             return None
+        wait([started.copying])
+        self._started = None
         with ExitStack() as unwanted:
             unwanted.enter_context(started.open)
             # Whatever it was, the month's own try will meet it again, or it is over.
@@ -92,7 +95,7 @@ class Ahead(AbstractContextManager["Ahead"]):
                 return None
             stack.push(unwanted.pop_all())
             copied.load.copied_ahead = True
-            return copied
+            return replace(copied, raw=raw)
 
     def __enter__(self) -> Self:
         return self

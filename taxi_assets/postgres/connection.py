@@ -20,10 +20,10 @@ from taxi_assets.settings import Settings
 
 # The id hashes PostgreSQL's own text of its columns, which follows these settings of the session.
 _PINNED = {
-    "DateStyle": "ISO,MDY",
+    "DateStyle": "ISO, MDY",
     "TimeZone": "UTC",
     "extra_float_digits": "1",
-    "default_transaction_isolation": "read\\ committed",
+    "default_transaction_isolation": "read committed",
     "jit": "off",
 }
 _OLDEST = 150000
@@ -35,6 +35,8 @@ _REFUSALS: tuple[tuple[str, type[WarehouseError], str], ...] = (
      "correct the user in {url}, or let it in on the server"),
     ("too many (clients|connections)|remaining connection slots", UnavailableError,
      "raise max_connections, lower TAXI_COPY_STREAMS, or run again when others are done"),
+    ("certificate|not support SSL", WarehouseError,
+     "check sslmode and the certificates in {url}"),
     ("timeout expired", UnavailableError,
      "check that the server is not paused and {url} is right, or raise TAXI_CONNECT_TIMEOUT"),
     ("", UnavailableError,
@@ -88,14 +90,11 @@ class Warehouse:
 
     def connect(self, application_name: str = "taxi_assets") -> Connection:
         """Open a session in autocommit, pinned. Raises WarehouseError in one line saying what to check."""
-        given = self._given()
-        pins = " ".join(f"-c {name}={value}" for name, value in _PINNED.items())
-        options = f"{given.get('options') or ''} {pins}".strip()
+        self._given()
         try:
             connection = Session.connect(
                 self.url,
                 autocommit=True,
-                options=options,
                 client_encoding="utf8",
                 application_name=application_name,
                 connect_timeout=self.connect_timeout,
@@ -103,6 +102,8 @@ class Warehouse:
         except psycopg.OperationalError as error:
             raise self._unreachable(str(error)) from None
         connection.silence_timeout = self.silence_timeout
+        # Not as options of the connection: pools refuse those, or drop them silently.
+        connection.execute("; ".join(f"SET {name} = '{value}'" for name, value in _PINNED.items()).encode())
         if connection.info.server_version < _OLDEST:
             version = connection.info.server_version // 10000
             connection.close()
@@ -163,9 +164,8 @@ def told_plainly(doing: str, grant: str | None = None) -> Iterator[None]:
         said = one_line(error.diag.message_primary)
         raise WarehouseError(f"{doing}: the server's disk is full ({said}); free some, then run it again") from error
     except errors.QueryCanceled as error:
-        raise WarehouseError(
-            f"{doing}: {one_line(error.diag.message_primary)}; raise statement_timeout for this role, or run it again"
-        ) from error
+        said = one_line(error.diag.message_primary)
+        raise WarehouseError(f"{doing}: {said}; run it again, or raise statement_timeout for this role") from error
     except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
         raise BusyError(
             f"{doing}: {one_line(error.diag.message_primary)}; another session is at the same tables (see pg_locks), "

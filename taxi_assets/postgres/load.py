@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from psycopg import Connection, sql
 
-from taxi_assets.postgres.connection import Warehouse, told_plainly
+from taxi_assets.postgres.connection import Warehouse, keep_open, told_plainly
 from taxi_assets.postgres.copied import CopiedMonth, Load
 from taxi_assets.postgres.locks import lock_table
 from taxi_assets.postgres.publish import delete_file, publish
@@ -79,10 +79,7 @@ class Loader:
         A trip that two files hold was loaded from the first of them only, and goes with that one.
         """
         filename = dataset.file_name(month)
-        with (
-            told_plainly(f"removing {filename}"),
-            self.warehouse.connect(f"taxi_assets {dataset.taxi} {month}") as connection,
-        ):
+        with told_plainly(f"removing {filename}"), self._session(f"taxi_assets {dataset.taxi} {month}") as connection:
             tables = prepare(connection, dataset)
             with (
                 told_plainly(f"removing {filename}", tables.write_grant(connection.info.user)),
@@ -96,12 +93,17 @@ class Loader:
 
     def _connect(self, stack: ExitStack, name: str, raw: RawFile) -> list[Connection]:
         streams = min(self.settings.copy_streams, 1 + raw.size // _BYTES_PER_STREAM)
-        connections = [stack.enter_context(self.warehouse.connect(name)) for _ in range(streams)]
-        limits = sql.SQL("SET work_mem = {}; SET lock_timeout = {}").format(
-            sql.Literal(f"{self.settings.work_mem_mb}MB"), sql.Literal(int(self.settings.lock_timeout * 1000))
-        )
-        for connection in connections:
-            connection.execute(limits)
+        connections = [stack.enter_context(self._session(name)) for _ in range(streams)]
         for connection in connections[1:]:  # these work beside the first one and leave the other cores to it
             connection.execute("SET max_parallel_workers_per_gather = 0")
         return connections
+
+    @contextmanager
+    def _session(self, name: str) -> Iterator[Connection]:
+        limits = sql.SQL("SET work_mem = {}; SET lock_timeout = {}").format(
+            sql.Literal(f"{self.settings.work_mem_mb}MB"), sql.Literal(int(self.settings.lock_timeout * 1000))
+        )
+        with self.warehouse.connect(name) as connection:
+            keep_open(connection)
+            connection.execute(limits)
+            yield connection

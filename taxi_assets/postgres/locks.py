@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import LiteralString
 
 from psycopg import Connection, errors, sql
@@ -11,7 +12,9 @@ from taxi_assets.errors import BusyError
 
 _log = logging.getLogger(__name__)
 _PATIENCE = 3.0
-"""Seconds before a wait is worth a line in the log."""
+"""Seconds before a wait is worth a line in the log, and for which readers may have to queue behind it."""
+_PAUSE = 0.5
+"""Seconds in which those that queued get their turn."""
 
 _BLOCKERS = """
     SELECT a.pid, a.usename, a.application_name, left(a.query, 80)
@@ -30,25 +33,30 @@ _HARMLESS = {"SHARE ROW EXCLUSIVE": ["AccessShareLock", "RowShareLock"], "ACCESS
 def lock_table(connection: Connection, table: sql.Identifier, mode: LiteralString, timeout: float) -> None:
     """Lock a table inside the open transaction, waiting at most `timeout` seconds.
 
+    Whoever wants the table after a session that waits for it exclusively, queues behind that. So it waits in turns.
     Raises BusyError naming the session that holds it.
     """
-    patience = min(timeout, _PATIENCE)
-    if not _try_lock(connection, table, mode, patience):
-        blocker = _blocker(connection, table, mode)
-        _log.warning("waiting for %s, which %s holds", table.as_string(connection), blocker or "another session")
-        if timeout <= patience or not _try_lock(connection, table, mode, timeout - patience):
-            name = table.as_string(connection).replace('"', "")
-            holder = _blocker(connection, table, mode) or blocker or "another session"
-            raise BusyError(
-                f"{name} was locked for {timeout:g} s by {holder}; "
-                "wait for that session or end it, then run the month again (TAXI_LOCK_TIMEOUT sets the limit)"
-            )
+    end = time.monotonic() + timeout
+    if _try_lock(connection, table, mode, min(timeout, _PATIENCE)):
+        return
+    blocker = _blocker(connection, table, mode)
+    _log.warning("waiting for %s, which %s holds", table.as_string(connection), blocker or "another session")
+    while (left := end - time.monotonic()) > 0:
+        if _try_lock(connection, table, mode, min(left, _PATIENCE)):
+            return
+        time.sleep(_PAUSE)
+    name = table.as_string(connection).replace('"', "")
+    holder = _blocker(connection, table, mode) or blocker or "another session"
+    raise BusyError(
+        f"{name} was locked for {timeout:g} s by {holder}; "
+        "wait for that session or end it, then run the month again (TAXI_LOCK_TIMEOUT sets the limit)"
+    )
 
 
 def _try_lock(connection: Connection, table: sql.Identifier, mode: LiteralString, timeout: float) -> bool:
     try:
         with connection.transaction():
-            connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(int(timeout * 1000))))
+            connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(max(1, int(timeout * 1000)))))
             connection.execute(sql.SQL("LOCK TABLE {} IN {} MODE").format(table, sql.SQL(mode)))
             return True
     except errors.LockNotAvailable:

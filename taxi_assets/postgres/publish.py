@@ -67,8 +67,9 @@ def _look_at(copied: CopiedMonth, settings: Settings) -> PickupRanges:
     """Find the month's strays, and refuse a file that is mostly strays."""
     month, work, load = copied.month, copied.work, copied.load
     with ThreadPoolExecutor(1) as pool, load.timed("match"):
-        _beside(pool, copied, _summarize)
+        summarizing = _beside(pool, copied, _summarize)
         ranges = pickup_ranges(copied.connections[0], copied.tables, work.identifier, month)
+        summarizing.result()
     load.rows_outside_month = ranges.outside
     if ranges.outside > settings.max_outside_share * work.rows:
         raise FileError(

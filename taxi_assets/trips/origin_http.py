@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from threading import Event
 from typing import TypeVar
 
 import httpx
@@ -19,7 +20,9 @@ from tenacity import (
     RetryCallState,
     Retrying,
     retry_if_exception_type,
+    sleep_using_event,
     stop_after_attempt,
+    stop_when_event_set,
     wait_exponential,
     wait_random,
 )
@@ -72,13 +75,22 @@ class HttpOrigin:
     """An Origin over http(s). Redirects are followed to http(s) only; the password stays with the first host."""
 
     def __init__(
-        self, url: str, login: tuple[str, str] | None, *, timeout: float, attempts: int, backoff: float
+        self,
+        url: str,
+        login: tuple[str, str] | None,
+        *,
+        timeout: float,
+        attempts: int,
+        backoff: float,
+        stopped: Event,
     ) -> None:
-        """`timeout` is seconds without a byte, `backoff` the seconds that the first wait is about; it doubles then."""
+        """`timeout` is seconds without a byte, `backoff` the seconds that the first wait is about; it doubles then.
+        There is no other try once `stopped` is set."""
         self._url = url
         self._login = login
         self._timeout = timeout
         self._attempts = attempts
+        self._stopped = stopped
         self._backoff = wait_exponential(multiplier=backoff, max=MAX_WAIT) + wait_random(0, backoff)
 
     def check(self) -> None:
@@ -112,7 +124,8 @@ class HttpOrigin:
 
     def _persist(self, url: str, work: Callable[[], T]) -> T:
         tries = Retrying(
-            stop=stop_after_attempt(self._attempts),
+            stop=stop_after_attempt(self._attempts) | stop_when_event_set(self._stopped),
+            sleep=sleep_using_event(self._stopped),
             wait=self._wait,
             retry=retry_if_exception_type(TryAgainError),
             reraise=True,

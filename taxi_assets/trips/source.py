@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import Event
 from typing import Self
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -46,9 +47,18 @@ class Source:
     """A mirror, `{url}/{taxi}/{taxi}_tripdata_{YYYY-MM}.csv.gz`, and the folder that keeps what came from it."""
 
     def __init__(
-        self, url: str, folder: Path, *, timeout: float, attempts: int, max_csv_bytes: int, backoff: float = 1.0
+        self,
+        url: str,
+        folder: Path,
+        *,
+        timeout: float,
+        attempts: int,
+        max_csv_bytes: int,
+        backoff: float = 1.0,
+        stopped: Event | None = None,
     ) -> None:
         """`timeout` is seconds without a byte; `backoff` about the seconds before the second try, doubling from there.
+        Once `stopped` is set, there is no other try.
 
         Raises SettingsError for a URL that cannot be a source. Touches neither disk nor network.
         """
@@ -58,17 +68,19 @@ class Source:
         self._attempts = attempts
         self._max_csv_bytes = max_csv_bytes
         self._backoff = backoff
+        self._stopped = stopped or Event()
         if self._is_folder and folder_of(self._url).resolve() == folder.resolve():
             raise SettingsError(f"TAXI_SOURCE_URL is {folder}, where downloads are kept: point it to another folder")
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Self:
+    def from_settings(cls, settings: Settings, stopped: Event | None = None) -> Self:
         return cls(
             settings.source_url,
             settings.data_dir / "raw",
             timeout=settings.http_timeout,
             attempts=settings.http_attempts,
             max_csv_bytes=settings.max_csv_mb * 1_000_000,
+            stopped=stopped,
         )
 
     def url_of(self, dataset: Dataset, month: Month) -> str:
@@ -143,7 +155,14 @@ class Source:
             return FolderOrigin(self._url)
         from taxi_assets.trips.origin_http import HttpOrigin
 
-        return HttpOrigin(self._url, self._login, timeout=self._timeout, attempts=self._attempts, backoff=self._backoff)
+        return HttpOrigin(
+            self._url,
+            self._login,
+            timeout=self._timeout,
+            attempts=self._attempts,
+            backoff=self._backoff,
+            stopped=self._stopped,
+        )
 
 
 def _name(dataset: Dataset, month: Month) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,9 +34,10 @@ def loaded(runs: list[DagsterRun]) -> list[str]:
     [
         (POSTGRES, "UTC", ("green", "yellow"), "2023-12"),
         (POSTGRES, "America/New_York", ("green",), "2023-12"),
+        (POSTGRES, "Pacific/Auckland", ("green", "yellow"), "2019-12"),
         (GCP, "UTC", ("green", "yellow"), "2019-12"),
     ],
-    ids=["five_years", "five_years_in_new_york", "year_of_flow_09"],
+    ids=["five_years", "five_years_in_new_york", "year_in_auckland", "year_of_flow_09"],
 )
 def test_ticks_each_load_their_own_month_once(
     start: Start, published: Publish, flow: Flow, zone: str, taxis: tuple[str, ...], last: str
@@ -48,7 +50,7 @@ def test_ticks_each_load_their_own_month_once(
         TAXI_SCHEDULE_LABELS="team=data, env=test",
     )
     for taxi in taxis:
-        scheduler.switch(flow.schedule(taxi), on=True, at=tick(wanted[0]) - SOON)
+        scheduler.switch(flow.schedule(taxi), on=True, at=tick(wanted[0], zone=zone) - SOON)
     for month in wanted:
         for hour in (9, 10):
             scheduler.look(tick(month, hour, zone) + SOON)
@@ -116,7 +118,7 @@ def test_downtime_is_made_up_for_as_kestra_does(
     after = [m for m in ticks if m not in alive and m > month_of(back.replace(second=30).isoformat())]
 
     scheduler = start(TAXI_SOURCE_URL=published(wanted), TAXI_RECOVER_MISSED_SCHEDULES=recover)
-    scheduler.switch(flow.schedule("green"), on=True, at=tick(wanted[0]) - SOON)
+    scheduler.switch(flow.schedule("green"), on=True, at=tick(wanted[0], zone=zone) - SOON)
     for month in alive:
         scheduler.look(tick(month) + SOON)
     scheduler.look(tick(after[0]) - timedelta(days=10))  # the daemon is back
@@ -197,6 +199,19 @@ def test_source_that_does_not_answer_is_left_to_the_run(start: Start, flow: Flow
     scheduler.switch(flow.schedule("yellow"), on=True, at=datetime(2019, 1, 15, tzinfo=UTC))
     scheduler.look(tick(Month(2019, 2), 10) + SOON)
     assert loaded(scheduler.runs()) == ["2019-02"]
+
+
+def test_source_that_says_nothing_is_asked_once(start: Start, flow: Flow) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"http://127.0.0.1:{mute.getsockname()[1]}"
+        scheduler = start(TAXI_SOURCE_URL=url, TAXI_HTTP_TIMEOUT="0.5", NO_PROXY="127.0.0.1")
+        scheduler.switch(flow.schedule("green"), on=True, at=datetime(2019, 1, 15, tzinfo=UTC))
+        scheduler.look(tick(Month(2019, 4)) + SOON)
+        mute.accept()[0].close()
+        mute.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            mute.accept()
+    assert loaded(scheduler.runs()) == ["2019-02", "2019-03", "2019-04"]
 
 
 def test_a_run_of_the_other_flow_is_not_taken_for_a_missed_tick_s(start: Start, published: Publish) -> None:

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from dagster import DagsterInstance, Definitions, ExecuteInProcessResult, build_sensor_context
+from dagster import DagsterInstance, DagsterRunStatus, Definitions, ExecuteInProcessResult, build_sensor_context
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from taxi_assets.automation.release_sensor import RUNS_PER_TICK
@@ -88,7 +88,6 @@ def test_changed_file_is_reported_and_reloaded_only_when_a_setting_says_so(place
         looked = place.look("release_sensor")
         assert requested(looked) == []
         assert "1 changed (green_tripdata_2019-01.csv: TAXI_RELOAD_CHANGED)" in str(looked.skip_message)
-    place.cursors.clear()
     place.defs = load_defs(TAXI_RELOAD_CHANGED="true")
     (request,) = place.look("release_sensor").run_requests or []
     assert request.tags["taxi_assets/replace"] == "true"
@@ -120,8 +119,9 @@ def test_downstream_waits_while_a_backfill_runs(place: Place) -> None:
     place.publish("2019-01", "2019-01")
     place.load("2019-01")
     job = place.defs.resolve_job_def("green_postgres_taxi_scheduled")
-    other = place.instance.create_run_for_job(job, tags={"file": "green_tripdata_2019-02.csv"})
-    place.instance.report_engine_event("starts", other)
+    tags = {"file": "green_tripdata_2019-02.csv"}
+    place.instance.create_run_for_job(job)  # of a request that broke off
+    other = place.instance.create_run_for_job(job, tags=tags, status=DagsterRunStatus.STARTED)
     looked = place.look("trips_changed")
     assert requested(looked) == []
     assert "1 months were loaded; waiting for run" in str(looked.skip_message)
@@ -143,13 +143,14 @@ def test_downstream_waits_for_a_backfill_of_a_shell_that_rests_between_two_month
 
 @pytest.fixture
 def webhook() -> Iterator[tuple[str, list[dict[str, str]]]]:
-    """A web server and what was posted to it. It refuses what is posted to /full."""
+    """A web server and what was posted to it. It refuses all that is posted to /full, and the first post to /late."""
     posted: list[dict[str, str]] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(500 if self.path == "/full" else 200)
+            refused = self.path == "/full" or (self.path == "/late" and len(posted) == 1)
+            self.send_response(302 if self.path == "/moved" else 500 if refused else 200)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -179,7 +180,19 @@ def test_failed_run_is_posted(
     assert "green_tripdata_2019-01.csv.gz is not published" in message["error"]
 
 
-@pytest.mark.parametrize("path", ["/full", None])
+def test_webhook_that_is_late_is_tried_again(
+    place: Place, webhook: tuple[str, list[dict[str, str]]], load_defs: LoadDefs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    url, posted = webhook
+    place.defs = load_defs(TAXI_FAILURE_WEBHOOK_URL=f"{url}/late")
+    place.look("failure_sensor")
+    failed = place.load("2019-01")
+    place.look("failure_sensor")
+    assert [message["run_id"] for message in posted] == [failed.run_id] * 2
+
+
+@pytest.mark.parametrize("path", ["/full", "/moved", None])
 def test_webhook_url_is_never_told(
     place: Place,
     webhook: tuple[str, list[dict[str, str]]],

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -123,7 +124,9 @@ def test_statement_timeout(settings: Settings, warehouse: Warehouse, admin: Admi
     change = sql.SQL("ALTER DATABASE {} SET statement_timeout = {}")
     admin.execute(change.format(database(warehouse), "15ms"))
     said = failure(settings)
-    assert "canceling statement due to statement timeout; raise statement_timeout for this role" in said
+    assert (
+        "canceling statement due to statement timeout; run it again, or raise statement_timeout for this role" in said
+    )
     admin.execute(change.format(database(warehouse), "0"))
     check()
     report.row("timeout", "statement timeout", f"fails: {said.partition(': ')[2]}")
@@ -149,6 +152,26 @@ def test_out_of_connections(
     report.row(
         "connections", "out of connections", f"fails: cannot connect to PostgreSQL at …: {said.partition(': ')[2]}"
     )
+
+
+def test_readers_of_staging_get_their_turn_while_a_load_waits_for_one(
+    make_settings: MakeSettings, mirror: Mirror, warehouse: Warehouse
+) -> None:
+    settings = make_settings(source_url=mirror.url, lock_timeout=60)
+    prepared(settings, warehouse)
+    read = "SELECT count(*) FROM public.yellow_tripdata_staging"
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(warehouse.url, application_name="dump") as dump:
+        dump.execute(read)
+        load = pool.submit(load_month, settings, YELLOW, APRIL)
+        with psycopg.connect(warehouse.url, autocommit=True) as reader:
+            waits = "SELECT FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'"
+            while reader.execute(waits).rowcount == 0:
+                assert not load.done()
+            reader.execute("SET statement_timeout = '20s'")
+            reader.execute(read)
+        assert not load.done()
+        dump.rollback()
+        assert load.result().rows_read
 
 
 def test_lock_held_on_trips(make_settings: MakeSettings, mirror: Mirror, warehouse: Warehouse, report: Report) -> None:

@@ -125,6 +125,16 @@ def test_file_that_changes_after_it_was_copied_ahead_is_copied_again(
     assert Loader(warehouse, settings).load(GREEN, MONTHS[1], fresh).rows_inserted == 0, "the file's new rows are in"
 
 
+def test_copy_made_ahead_is_kept_when_the_month_before_is_tried_again(
+    settings: Settings, warehouse: Warehouse, load: LoadNext
+) -> None:
+    with Ahead(settings, GREEN, MONTHS[:2]) as ahead:
+        for _ in range(2):
+            load(ahead, MONTHS[0])
+            await_copy_of(warehouse, MONTHS[1])
+        assert load(ahead, MONTHS[1]).copied_ahead
+
+
 def test_month_copied_ahead_and_not_asked_for_leaves_nothing(
     settings: Settings, warehouse: Warehouse, load: LoadNext
 ) -> None:
