@@ -118,13 +118,18 @@ def test_downtime_is_made_up_for_as_kestra_does(
     after = [m for m in ticks if m not in alive and m > month_of(back.replace(second=30).isoformat())]
 
     scheduler = start(TAXI_SOURCE_URL=published(wanted), TAXI_RECOVER_MISSED_SCHEDULES=recover)
-    scheduler.switch(flow.schedule("green"), on=True, at=tick(wanted[0], zone=zone) - SOON)
+    scheduler.switch(flow.schedule("green"), on=True, at=tick(wanted[0]) - SOON)
     for month in alive:
         scheduler.look(tick(month) + SOON)
     scheduler.look(tick(after[0]) - timedelta(days=10))  # the daemon is back
     for month in after:
         scheduler.look(tick(month) + SOON)
-    assert [Month.parse(m) for m in loaded(scheduler.runs())] == [month_of(e["trigger"]["date"]) for e in executions]
+    runs = scheduler.runs()
+    assert [Month.parse(m) for m in loaded(runs)] == [month_of(e["trigger"]["date"]) for e in executions]
+    for run, execution in zip(runs, executions, strict=True):
+        for which, date in execution["trigger"].items():
+            if datetime.fromisoformat(date) >= first:
+                assert datetime.fromisoformat(run.tags[f"trigger.{which}"]) == tick(month_of(date)), which
 
 
 def test_all_is_the_default(start: Start, flow: Flow, published: Publish) -> None:

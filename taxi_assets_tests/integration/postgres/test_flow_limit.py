@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -136,6 +140,40 @@ def test_surplus_run_is_refused_naming_the_limit(warehouse: Warehouse, surplus: 
             stack.enter_context(slot(warehouse, flow, asker(limit)))
     with slot(warehouse, flow, asker(9)):
         pass
+
+
+@pytest.mark.parametrize(
+    ("recorded", "limit"),
+    [
+        ("hello_world_FAIL_limit2_4_fired", FlowLimit("flow", 2, Surplus.FAIL)),
+        ("cancel_limit1_3_fired", FlowLimit("flow", 1, Surplus.CANCEL)),
+        ("queue_limit1_5_fired", FlowLimit("flow", 1, Surplus.QUEUE)),
+    ],
+)
+def test_runs_fired_at_once_end_as_those_of_the_real_engine(
+    warehouse: Warehouse, shared_dir: Path, recorded: str, limit: FlowLimit
+) -> None:
+    truth = json.loads((shared_dir / "kestra-truth" / "concurrency.json").read_text())[recorded]
+    executions = truth if isinstance(truth, list) else truth["after_4s"]
+    worked = sum(bool(execution["tasks"]) for execution in executions)
+    present = Counter[str]()
+
+    def run(n: int) -> bool:
+        try:
+            with slot(warehouse, limit, asker(n)):
+                present["now"] += 1
+                present["most"] = max(present["most"], present["now"])
+                if limit.surplus is not Surplus.QUEUE:
+                    eventually(lambda: present["refused"] == len(executions) - worked)
+                present["now"] -= 1
+        except SurplusError:
+            present["refused"] += 1
+            return False
+        return True
+
+    with ThreadPoolExecutor(len(executions)) as pool:
+        assert sum(pool.map(run, range(len(executions)))) == worked
+    assert present["most"] == limit.limit
 
 
 def test_flows_do_not_hinder_each_other(warehouse: Warehouse) -> None:
