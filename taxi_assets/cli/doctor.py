@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 _FLOW = ("zoomcamp", "04_postgres_taxi")
-_IN_POSTGRES = "PostgreSQL (DAGSTER_POSTGRES_URL)"
 _SILENT = 120
 """Seconds without a heartbeat after which the daemon is taken for ended; it gives one every 30."""
 _START = "start it: taxi-assets up, or on a server docker compose up -d dagster_daemon"
@@ -93,16 +92,21 @@ def _database(settings: Settings) -> str:
 
 
 def _storage(settings: Settings) -> str:
+    from taxi_assets.automation.instance import dagster_home, kept_in_postgres
+
     runs = _ask_instance(settings, lambda instance: instance.get_runs_count())
-    return f"{runs} runs in {_storage_place(settings)}"
+    home = dagster_home(settings)
+    return f"{runs} runs in {'PostgreSQL (DAGSTER_POSTGRES_URL)' if kept_in_postgres(home) else home}"
 
 
 def _daemon(settings: Settings) -> str:
     from dagster._daemon.controller import get_daemon_statuses
 
+    from taxi_assets.automation.instance import dagster_home, kept_in_postgres
+
     statuses = _ask_instance(settings, lambda it: get_daemon_statuses(it, it.get_required_daemon_types()))
     beats = {part: status.last_heartbeat for part, status in statuses.items() if status.last_heartbeat}
-    if not beats and _storage_place(settings) == _IN_POSTGRES:
+    if not beats and kept_in_postgres(dagster_home(settings)):
         raise ServiceError(f"never started, so nothing scheduled runs and no run leaves the queue; {_START}")
     if not beats:
         return "never started here; schedules and the UI's backfills need it: taxi-assets up"
@@ -136,31 +140,15 @@ def _check_embedded(settings: Settings, *, needed: bool) -> None:
         raise WarehouseError("the embedded PostgreSQL is not running; start it: taxi-assets db start")
 
 
-def _storage_place(settings: Settings) -> str:
-    """Where Dagster's storage is, by its dagster.yaml."""
-    from taxi_assets.automation.instance import dagster_home
-    from taxi_assets.automation.storage import STORAGE_VARIABLE
-
-    home = dagster_home(settings)
-    return _IN_POSTGRES if STORAGE_VARIABLE in (home / "dagster.yaml").read_text(encoding="utf-8") else str(home)
-
-
 def _ask_instance(settings: Settings, ask: Callable[[DagsterInstance], Answer]) -> Answer:
     """Put a question to Dagster's storage."""
-    from dagster_postgres.utils import DagsterPostgresException
-    from sqlalchemy.exc import SQLAlchemyError
+    from taxi_assets.automation.instance import asking_storage, dagster_home, kept_in_postgres, open_instance
+    from taxi_assets.automation.storage import storage_is_embedded
 
-    from taxi_assets.automation.instance import open_instance
-    from taxi_assets.automation.storage import STORAGE_VARIABLE, storage_is_embedded
-
-    place = _storage_place(settings)
-    _check_embedded(settings, needed=place == _IN_POSTGRES and storage_is_embedded(settings))
-    try:
-        with open_instance(settings) as instance:
-            return ask(instance)
-    except (SQLAlchemyError, DagsterPostgresException) as error:
-        said = str(error.__cause__ or error).strip().splitlines()[0]
-        raise ServiceError(f"{place} does not answer: {said}; check {STORAGE_VARIABLE} and its server") from error
+    home = dagster_home(settings)
+    _check_embedded(settings, needed=kept_in_postgres(home) and storage_is_embedded(settings))
+    with asking_storage(home), open_instance(settings) as instance:
+        return ask(instance)
 
 
 def _ago(seconds: float) -> str:
