@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from taxi_assets.automation.deployment import HEARTBEAT_TOLERANCE
 from taxi_assets.settings import Settings, project_dir
 
 ROOT = project_dir()
@@ -149,7 +150,7 @@ def test_every_setting_reaches_the_code_location_and_nothing_else_of_dagster(ser
     doctor = {"KESTRA_URL", "KESTRA_USER", "KESTRA_PASSWORD"}
     of_the_image = {"DAGSTER_HOME"}
     assert set(services["dagster_code"]["environment"]) == settings - of_the_image | instance | doctor
-    assert set(services["dagster_daemon"]["environment"]) == instance
+    assert set(services["dagster_daemon"]["environment"]) == instance | {"DAGSTER_DAEMON_HEARTBEAT_TOLERANCE"}
     assert set(services["dagster_webserver"]["environment"]) == instance
 
 
@@ -192,6 +193,12 @@ def test_dagster_finds_its_code_server_and_storage(services: dict[str, Any]) -> 
         f"postgresql+psycopg2://{storage['POSTGRES_USER']}:{storage['POSTGRES_PASSWORD']}"
         f"@dagster_postgres:5432/{storage['POSTGRES_DB']}"
     )
+
+
+def test_daemon_is_taken_for_ended_as_soon_as_by_up(services: dict[str, Any]) -> None:
+    daemon = services["dagster_daemon"]
+    assert daemon["healthcheck"]["test"] == ["CMD", "dagster-daemon", "liveness-check"]
+    assert int(daemon["environment"]["DAGSTER_DAEMON_HEARTBEAT_TOLERANCE"]) == HEARTBEAT_TOLERANCE
 
 
 def test_restoring_stops_whatever_uses_a_database(services: dict[str, Any]) -> None:

@@ -49,6 +49,25 @@ def test_up_twice_says_so_and_starts_nothing(stack: Stack) -> None:
     assert len(before) == 3
 
 
+def test_up_starts_a_postgresql_that_was_stopped(stack: Stack) -> None:
+    before = stack.deployment.running()
+    assert stack.command("db", "stop") == "stopped\n"
+    assert "PostgreSQL, which has Dagster's storage" in stack.up()
+    assert stack.deployment.running() == before
+    wait_for(lambda: _runs_shown(stack), 20, "the webserver has noticed that its old connections are closed")
+
+
+def test_daemon_that_ends_at_its_start_is_not_announced_by_the_heartbeats_of_the_last_one(stack: Stack) -> None:
+    *_, daemon = stack.deployment.services
+    assert daemon.stop()
+    failing = stack.start("taxi-assets", "up", DAGSTER_DAEMON_HEARTBEAT_TOLERANCE="none")
+    said, errors = failing.communicate(timeout=180)
+    assert failing.returncode == 1
+    assert "daemon" not in said
+    assert errors.startswith("error: the daemon ended while it started: ValueError")
+    assert stack.up().startswith("   daemon: ")
+
+
 def test_doctor_finds_all_right(stack: Stack) -> None:
     said = stack.command("doctor")
     assert "WRONG" not in said
@@ -91,6 +110,10 @@ def test_down_ends_every_process_and_says_when_there_is_none(stack: Stack) -> No
     with pytest.raises(httpx.ConnectError):
         httpx.get(stack.ui)
     assert stack.command("down") == "nothing was up\n"
+
+
+def _runs_shown(stack: Stack) -> bool:
+    return httpx.post(f"{stack.ui}/graphql", json={"query": RUNS}, timeout=60).json().get("errors") is None
 
 
 def _waiting(connection: psycopg.Connection) -> int:
