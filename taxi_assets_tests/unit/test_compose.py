@@ -74,6 +74,12 @@ def services(loader: list[str]) -> dict[str, Any]:
     return found
 
 
+def test_no_instruction_overwrites_the_settings_that_are_there() -> None:
+    said = [ROOT / name for name in ("docker-compose.yml", ".env.example", "README.md", "kestra/README.md")]
+    for path in (*said, *(ROOT / "docs").glob("*.md")):
+        assert not re.search(r"(cp|copy) \.env\.example", path.read_text()), path
+
+
 def test_kestra_starts_only_when_asked_for(loader: list[str], services: dict[str, Any]) -> None:
     plain = json.loads(run_compose(loader, [], **example()).stdout)["services"]
     assert set(services) - set(plain) == {"kestra", "kestra_postgres"}
@@ -82,7 +88,7 @@ def test_kestra_starts_only_when_asked_for(loader: list[str], services: dict[str
 def test_compose_refuses_to_start_without_passwords(loader: list[str]) -> None:
     result = run_compose(loader, [])
     assert result.returncode != 0
-    assert "copy .env.example to .env" in result.stderr
+    assert "set it in .env, see .env.example" in result.stderr
 
 
 def test_every_service_has_a_health_check_limits_and_a_restart_policy(services: dict[str, Any]) -> None:
@@ -243,6 +249,28 @@ def test_kestra_takes_the_password_of_the_example(loader: list[str], services: d
     without = run_compose(loader, PROFILES, **{**example(), "KESTRA_PASSWORD": ""})
     assert without.returncode != 0
     assert "KESTRA_PASSWORD" in without.stderr
+
+
+def test_kestras_flows_log_in_with_the_password_of_the_env_file_and_elsewhere_when_told(loader: list[str]) -> None:
+    def logs_in(**variables: str) -> tuple[str, str, str]:
+        result = run_compose(loader, PROFILES, **{**example(), **variables})
+        environment = json.loads(result.stdout)["services"]["kestra"]["environment"]
+        flow = yaml.safe_load((ROOT / "kestra" / "flows" / "04_postgres_taxi.yaml").read_text())
+        (defaults,) = flow["pluginDefaults"]
+        # Kestra's own rule: `envs` has the variables that begin with ENV_, in small letters.
+        asked = [
+            re.findall(r"^{{ envs\.(\w+) \?\? ", defaults["values"][name]) for name in ("url", "username", "password")
+        ]
+        url, user, password = (environment[f"ENV_{name.upper()}"] for (name,) in asked)
+        return url, user, password
+
+    assert logs_in(**{"NY_TAXI_PASSWORD": "changed"}) == (
+        "jdbc:postgresql://pgdatabase:5432/ny_taxi",
+        "root",
+        "changed",
+    )
+    managed = {"URL": "jdbc:postgresql://db.example.com:5432/trips", "USER": "taxi", "PASSWORD": "secret"}
+    assert logs_in(**{f"KESTRA_JDBC_{name}": value for name, value in managed.items()}) == tuple(managed.values())
 
 
 def test_kestra_gets_every_secret_that_a_flow_reads(services: dict[str, Any]) -> None:
