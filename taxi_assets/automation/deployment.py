@@ -19,6 +19,8 @@ from taxi_assets.settings import Settings, project_dir
 _START_SECONDS = 120.0
 HEARTBEAT_TOLERANCE = 60
 """Seconds by which the daemon's heartbeat, which is due every 30, may be late; Dagster's own 1800 tell nothing."""
+CODE_SERVER_COMMAND = ("dagster", "api", "grpc", "-m", "taxi_assets.definitions", "--location-name", "taxi_assets")
+"""The command of the process that has the definitions, but for where it listens."""
 _CODE_SERVER, _WEBSERVER, _DAEMON = "code server", "webserver", "daemon"
 
 
@@ -65,8 +67,7 @@ class Deployment:
             yield "PostgreSQL, which has Dagster's storage"
         if brought:
             yield f"{brought} runs brought along into PostgreSQL"
-        grpc = ["dagster", "api", "grpc", *_at(code_port), "-m", "taxi_assets.definitions"]
-        started = code_server.start([*grpc, "--location-name", "taxi_assets"], environment)
+        started = code_server.start([*CODE_SERVER_COMMAND, *_at(code_port)], environment)
         code_server.wait_until(lambda: answers(code_port), _START_SECONDS)
         if started:
             yield f"code server on port {code_port}"
