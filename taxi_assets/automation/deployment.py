@@ -9,8 +9,15 @@ from pathlib import Path
 
 import httpx
 
-from taxi_assets.automation.instance import deploy_instance, instance_environment, open_instance
+from taxi_assets.automation.instance import (
+    dagster_home,
+    deploy_instance,
+    instance_environment,
+    kept_in_postgres,
+    open_instance,
+)
 from taxi_assets.automation.services import Service
+from taxi_assets.automation.storage import storage_is_embedded
 from taxi_assets.errors import ServiceError
 from taxi_assets.ports import LOOPBACK, answers, kept_port
 from taxi_assets.postgres.server import EmbeddedServer
@@ -52,9 +59,10 @@ class Deployment:
     def start(self, port: int) -> Iterator[str]:
         """Start what is not running, and tell of each as it is ready. Raises ServiceError."""
         deploy = project_dir() / "deploy"
+        lost = self._storage_is_stopped()
+        if lost:  # and the connections of what still runs with it, so that each of them would fail once more
+            list(self.stop())
         self._check(deploy, port)
-        server = EmbeddedServer(self.settings.data_dir / "postgres")
-        stopped = server.running() is None
         brought = deploy_instance(self.settings, deploy / "dagster.yaml")
         code_server, webserver, daemon = self.services
         code_port = self._code_port(code_server)
@@ -63,7 +71,7 @@ class Deployment:
             "DAGSTER_CODE_HOST": LOOPBACK,
             "DAGSTER_CODE_PORT": str(code_port),
         }
-        if stopped and server.running() is not None:
+        if lost:
             yield "PostgreSQL, which has Dagster's storage"
         if brought:
             yield f"{brought} runs brought along into PostgreSQL"
@@ -94,6 +102,11 @@ class Deployment:
     @property
     def _ui_port(self) -> Path:
         return self.folder / "webserver.port"
+
+    def _storage_is_stopped(self) -> bool:
+        """Whether it is on the embedded server, and that does not run."""
+        embedded = kept_in_postgres(dagster_home(self.settings)) and storage_is_embedded(self.settings)
+        return embedded and EmbeddedServer(self.settings.data_dir / "postgres").running() is None
 
     def _check(self, deploy: Path, port: int) -> None:
         if not (deploy / "dagster.yaml").exists():

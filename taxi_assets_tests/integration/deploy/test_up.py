@@ -49,12 +49,12 @@ def test_up_twice_says_so_and_starts_nothing(stack: Stack) -> None:
     assert len(before) == 3
 
 
-def test_up_starts_a_postgresql_that_was_stopped(stack: Stack) -> None:
+def test_up_starts_a_postgresql_that_was_stopped_and_what_lost_its_connections_with_it(stack: Stack) -> None:
     before = stack.deployment.running()
     assert stack.command("db", "stop") == "stopped\n"
-    assert "PostgreSQL, which has Dagster's storage" in stack.up()
-    assert stack.deployment.running() == before
-    wait_for(lambda: _runs_shown(stack), 20, "the webserver has noticed that its old connections are closed")
+    assert stack.up().startswith("   PostgreSQL, which has Dagster's storage\n")
+    assert stack.deployment.running().keys() == before.keys()
+    assert stack.materialized("green_trips") == {"2020-04"}
 
 
 def test_daemon_that_ends_at_its_start_is_not_announced_by_the_heartbeats_of_the_last_one(stack: Stack) -> None:
@@ -110,10 +110,6 @@ def test_down_ends_every_process_and_says_when_there_is_none(stack: Stack) -> No
     with pytest.raises(httpx.ConnectError):
         httpx.get(stack.ui)
     assert stack.command("down") == "nothing was up\n"
-
-
-def _runs_shown(stack: Stack) -> bool:
-    return httpx.post(f"{stack.ui}/graphql", json={"query": RUNS}, timeout=60).json().get("errors") is None
 
 
 def _waiting(connection: psycopg.Connection) -> int:
