@@ -15,7 +15,8 @@ FROM python:3.12.13-slim-bookworm
 RUN useradd --system --uid 10001 --create-home taxi \
  && install -d -o taxi -g taxi /data /opt/dagster /opt/dagster/storage
 COPY --from=build /opt/venv /opt/venv
-COPY deploy/dagster.yaml deploy/workspace.yaml /opt/dagster/
+# Readable by the user below even from a checkout that others cannot read.
+COPY --chmod=644 deploy/dagster.yaml deploy/workspace.yaml /opt/dagster/
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 DAGSTER_HOME=/opt/dagster TAXI_DATA_DIR=/data
 USER taxi
 WORKDIR /opt/dagster
@@ -23,4 +24,4 @@ VOLUME ["/data", "/opt/dagster/storage"]
 EXPOSE 3000 4000
 HEALTHCHECK --interval=30s --timeout=20s --start-period=60s --retries=5 \
     CMD ["dagster", "api", "grpc-health-check", "-p", "4000"]
-CMD ["dagster", "api", "grpc", "-h", "0.0.0.0", "-p", "4000", "-m", "taxi_assets.definitions", "--location-name", "taxi_assets"]
+CMD ["dagster", "api", "grpc", "-m", "taxi_assets.definitions", "--location-name", "taxi_assets", "-h", "0.0.0.0", "-p", "4000"]

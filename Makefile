@@ -9,7 +9,7 @@ LOCK := uv pip compile --quiet --no-strip-extras --universal --generate-hashes -
 .PHONY: help venv demo demo-gcp up down test e2e reliability torture bench bench-backfills audit licences check format lock
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(STAMP) ## make .venv from the lock file
 
@@ -39,7 +39,7 @@ test: venv ## run the whole test suite
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 e2e: venv ## only the tests that click through the UI, and take the pictures in docs/images
-	@command -v chromium chromium-browser google-chrome >/dev/null || \
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
 		{ echo "a Chromium is needed (Debian, Ubuntu: apt install chromium; macOS: brew install chromium)"; exit 1; }
 	@TAXI_PICTURES=docs/images $(BIN)/python -m pytest taxi_assets_tests/e2e
 
@@ -63,7 +63,7 @@ torture: venv ## kill, crash, race and break loads for long, and count what was 
 audit: venv ## look the dependencies up among known vulnerabilities (needs a network)
 	@if ! $(BIN)/python -c 'import urllib.request as r; r.urlopen("https://pypi.org/pypi/pip-audit/json", timeout=20)' 2>/dev/null; \
 	then echo "not audited: pypi.org, which knows the vulnerabilities, does not answer"; exit 0; fi; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target $(VENV)/audit pip-audit \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target $(VENV)/audit pip-audit==2.10.1 \
 		&& PYTHONPATH=$(VENV)/audit $(BIN)/python -m pip_audit --require-hashes -r requirements/dev.txt
 
 licences: venv ## list the licences of all dependencies in docs/licences.md

@@ -40,7 +40,7 @@ class Row:
 
     @property
     def line(self) -> str:
-        cells = (self.title, self.ours, self.kestra)
+        cells = (self.title, self.ours, self.kestra)[: len(_SECTIONS[self.section][2])]
         return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
@@ -71,16 +71,17 @@ next run loads it. A month that loads is in as a whole, in one transaction.
 """
 _SECTIONS = {
     "bad_files": ("Odd and broken files", "Each is published in place of a yellow month of 10,000 rows; row 500 stands "
-                  "in line 501. Where nothing else is said, the good month was loaded before.", "file"),
+                  "in line 501. Where nothing else is said, the good month was loaded before.",
+                  ("file", "here", "Kestra")),
     "outages": ("The server away, busy or full", "Nothing of the month is in, and it loads when the fault is gone. "
-                "A month is tried up to three times when the server does not answer or went away.", "fault"),
+                "A month is tried up to three times when the server does not answer or went away.", ("fault", "here")),
     "paused": ("A server that is paused, a network that swallows everything", "Nothing tells such a server from a busy "
                "one but that it lets nobody in: after 60 s without a byte (TAXI_SILENCE_TIMEOUT) it is asked, and has "
-               "10 s to answer (TAXI_CONNECT_TIMEOUT). If it goes on before, so does the load.", "fault"),
+               "10 s to answer (TAXI_CONNECT_TIMEOUT). If it goes on before, so does the load.", ("fault", "here")),
     "rights": ("An ordinary role", "Each missing right is one line with the statement that gives it. From nothing:",
-               "database"),
+               ("database", "here")),
     "downloads": ("Downloads", "A file stands under its name only when it is whole and verified. It is asked for three "
-                  "times here, and as often as TAXI_HTTP_ATTEMPTS says otherwise.", "fault"),
+                  "times here, and as often as TAXI_HTTP_ATTEMPTS says otherwise.", ("fault", "here")),
 }  # fmt: skip
 _CRASHES = """\
 ## Crashes and races
@@ -95,9 +96,8 @@ failed, the others load when it is back, and `--only failed` and `--only missing
 def page(rows: list[Row]) -> str:
     """The whole page, its rows in the order they are given."""
     parts = [_INTRODUCTION]
-    for section, (title, text, subject) in _SECTIONS.items():
-        kestra = any(row.kestra for row in rows if row.section == section)
-        head = f"| {subject} | here | Kestra |\n|---|---|---|" if kestra else f"| {subject} | here | |\n|---|---|---|"
+    for section, (title, text, columns) in _SECTIONS.items():
+        head = f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|"
         lines = [row.line for row in rows if row.section == section]
         parts.append("\n".join([f"## {title}", "", text, "", head, *lines, ""]))
     return "\n".join([*parts, _CRASHES])

@@ -9,13 +9,25 @@ from pathlib import Path
 
 import httpx
 
-from taxi_assets.automation.instance import deploy_instance, instance_environment
+from taxi_assets.automation.instance import (
+    dagster_home,
+    deploy_instance,
+    instance_environment,
+    kept_in_postgres,
+    open_instance,
+)
 from taxi_assets.automation.services import Service
+from taxi_assets.automation.storage import storage_is_embedded
 from taxi_assets.errors import ServiceError
 from taxi_assets.ports import LOOPBACK, answers, kept_port
+from taxi_assets.postgres.server import EmbeddedServer
 from taxi_assets.settings import Settings, project_dir
 
 _START_SECONDS = 120.0
+HEARTBEAT_TOLERANCE = 60
+"""Seconds by which the daemon's heartbeat, which is due every 30, may be late; Dagster's own 1800 tell nothing."""
+CODE_SERVER_COMMAND = ("dagster", "api", "grpc", "-m", "taxi_assets.definitions", "--location-name", "taxi_assets")
+"""The command of the process that has the definitions, but for where it listens."""
 _CODE_SERVER, _WEBSERVER, _DAEMON = "code server", "webserver", "daemon"
 
 
@@ -47,10 +59,11 @@ class Deployment:
     def start(self, port: int) -> Iterator[str]:
         """Start what is not running, and tell of each as it is ready. Raises ServiceError."""
         deploy = project_dir() / "deploy"
+        lost = self._storage_is_stopped()
+        if lost:  # and the connections of what still runs with it, so that each of them would fail once more
+            list(self.stop())
         self._check(deploy, port)
         brought = deploy_instance(self.settings, deploy / "dagster.yaml")
-        if brought:
-            yield f"{brought} runs brought along into PostgreSQL"
         code_server, webserver, daemon = self.services
         code_port = self._code_port(code_server)
         environment = {
@@ -58,30 +71,27 @@ class Deployment:
             "DAGSTER_CODE_HOST": LOOPBACK,
             "DAGSTER_CODE_PORT": str(code_port),
         }
-        code_server.start(
-            [
-                "dagster",
-                "api",
-                "grpc",
-                *_at(code_port),
-                "-m",
-                "taxi_assets.definitions",
-                "--location-name",
-                "taxi_assets",
-            ],
-            environment,
-        )
+        if lost:
+            yield "PostgreSQL, which has Dagster's storage"
+        if brought:
+            yield f"{brought} runs brought along into PostgreSQL"
+        started = code_server.start([*CODE_SERVER_COMMAND, *_at(code_port)], environment)
         code_server.wait_until(lambda: answers(code_port), _START_SECONDS)
-        yield f"code server on port {code_port}"
+        if started:
+            yield f"code server on port {code_port}"
         workspace = ["-w", str(deploy / "workspace.yaml")]
         if webserver.pid() is None:
             self._ui_port.write_text(str(port))
-        webserver.start(["dagster_webserver", *_at(port), *workspace], environment)
-        daemon.start(["dagster._daemon", "run", *workspace], environment)
+        if daemon.pid() is None:
+            _forget_heartbeats(self.settings)
+        started = webserver.start(["dagster_webserver", *_at(port), *workspace], environment)
+        daemon_started = daemon.start(["dagster._daemon", "run", *workspace], environment)
         webserver.wait_until(self._ui_answers, _START_SECONDS)
-        yield f"webserver at {self.ui}"
+        if started:
+            yield f"webserver at {self.ui}"
         daemon.wait_until(lambda: _heartbeat(self.settings), _START_SECONDS)
-        yield "daemon: schedules, sensors, backfills, the run queue"
+        if daemon_started:
+            yield "daemon: schedules, sensors, backfills, the run queue"
 
     def stop(self) -> Iterator[str]:
         """End the processes, the one that launches runs first, and tell of each."""
@@ -92,6 +102,11 @@ class Deployment:
     @property
     def _ui_port(self) -> Path:
         return self.folder / "webserver.port"
+
+    def _storage_is_stopped(self) -> bool:
+        """Whether it is on the embedded server, and that does not run."""
+        embedded = kept_in_postgres(dagster_home(self.settings)) and storage_is_embedded(self.settings)
+        return embedded and EmbeddedServer(self.settings.data_dir / "postgres").running() is None
 
     def _check(self, deploy: Path, port: int) -> None:
         if not (deploy / "dagster.yaml").exists():
@@ -122,11 +137,15 @@ def _at(port: int) -> list[str]:
     return ["-h", LOOPBACK, "-p", str(port)]
 
 
+def _forget_heartbeats(settings: Settings) -> None:
+    """Those of a daemon that ended count for one that is to come."""
+    with open_instance(settings) as instance:
+        instance.wipe_daemon_heartbeats()
+
+
 def _heartbeat(settings: Settings) -> bool:
     """Whether every part of the daemon has lately said that it lives."""
-    from dagster._daemon.controller import all_daemons_healthy
-
-    from taxi_assets.automation.instance import open_instance
+    from dagster._daemon.controller import all_daemons_live
 
     with open_instance(settings) as instance:
-        return all_daemons_healthy(instance)
+        return all_daemons_live(instance, heartbeat_tolerance_seconds=HEARTBEAT_TOLERANCE)

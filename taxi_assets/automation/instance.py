@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from dagster import DagsterInstance, DagsterInvalidConfigError
 from dagster._check import CheckError
+from dagster_postgres.utils import DagsterPostgresException
 from fasteners import InterProcessLock
+from sqlalchemy.exc import SQLAlchemyError
 from yaml import YAMLError
 
 from taxi_assets.automation.storage import STORAGE_VARIABLE, copy_history, storage_url
@@ -42,26 +46,45 @@ def instance_environment(settings: Settings) -> dict[str, str]:
     """What Dagster's processes need to find the instance. Starts the embedded server if its storage is there."""
     home = dagster_home(settings)
     variables = {"DAGSTER_HOME": str(home)}
-    if STORAGE_VARIABLE in (home / "dagster.yaml").read_text(encoding="utf-8"):
+    if kept_in_postgres(home):
         variables[STORAGE_VARIABLE] = storage_url(settings)
     return variables
+
+
+def kept_in_postgres(home: Path) -> bool:
+    """Whether the instance in this folder keeps its storage in PostgreSQL, by its dagster.yaml."""
+    return STORAGE_VARIABLE in (home / "dagster.yaml").read_text(encoding="utf-8")
+
+
+@contextmanager
+def asking_storage(home: Path) -> Iterator[None]:
+    """Raises ServiceError, in one line, for what the storage of the instance in this folder does not answer."""
+    try:
+        yield
+    except (SQLAlchemyError, DagsterPostgresException) as error:
+        place, check = (
+            ("PostgreSQL", f"{STORAGE_VARIABLE} and its server") if kept_in_postgres(home) else (home, "DAGSTER_HOME")
+        )
+        said = str(error.__cause__ or error).strip().splitlines()[0]
+        raise ServiceError(f"Dagster's storage in {place} does not answer: {said}; check {check}") from error
 
 
 def open_instance(settings: Settings) -> DagsterInstance:
     """The instance in `dagster_home`, also for the processes started from this one.
 
-    Raises ServiceError, in one line, for a dagster.yaml that Dagster does not take.
+    Raises ServiceError, in one line, for a dagster.yaml that Dagster does not take and a storage that does not answer.
     """
     variables = instance_environment(settings)
     os.environ.update(variables)
-    home = variables["DAGSTER_HOME"]
-    with InterProcessLock(Path(home) / ".opening"):  # two processes that make the storage at once spoil it
+    home = Path(variables["DAGSTER_HOME"])
+    with InterProcessLock(home / ".opening"):  # two processes that make the storage at once spoil it
         return _instance_in(home)
 
 
-def _instance_in(home: str) -> DagsterInstance:
+def _instance_in(home: Path) -> DagsterInstance:
     try:
-        return DagsterInstance.from_config(home)
+        with asking_storage(home):
+            return DagsterInstance.from_config(str(home))
     except (DagsterInvalidConfigError, CheckError, YAMLError) as error:
         raise ServiceError(f"{home}/dagster.yaml: {_reason(error)}; compare it with deploy/dagster.yaml") from error
 
@@ -81,7 +104,7 @@ def deploy_instance(settings: Settings, config: Path) -> int:
     present, kept = home / "dagster.yaml", home / "dagster.yaml.before"
     if re.search(r"^(run_)?storage:", present.read_text(encoding="utf-8"), re.MULTILINE):
         return 0
-    with _instance_in(str(home)) as before:
+    with _instance_in(home) as before:
         present.replace(kept)
         try:
             present.write_text(config.read_text(encoding="utf-8"), encoding="utf-8")

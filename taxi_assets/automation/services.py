@@ -49,14 +49,14 @@ class Service:
             return int(self._pid_file.read_text())
         return None
 
-    def start(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Start it unless it lives. Its log goes on where the last one ended."""
+    def start(self, command: Sequence[str], environment: Mapping[str, str]) -> bool:
+        """Start it; False when it lives already. Its log goes on where the last one ended."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._pid_file.open("a+") as held, self.log.open("a") as log:
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                return
+                return False
             process = subprocess.Popen(
                 [sys.executable, "-m", *command],
                 stdin=subprocess.DEVNULL,
@@ -68,13 +68,17 @@ class Service:
             )
             held.truncate(0)
             held.write(str(process.pid))
+        return True
 
     def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
-        """Raises ServiceError with the end of the log when it ends first, or is not ready in time."""
+        """Raises ServiceError with the end of the log when it ends before or as it is ready, or is not so in time."""
         deadline = time.monotonic() + seconds
-        while not ready():
+        while True:
+            is_ready = ready()
             if self.pid() is None:
                 raise ServiceError(f"the {self.name} ended while it started: {self._last_words()}; see {self.log}")
+            if is_ready:
+                return
             if time.monotonic() > deadline:
                 raise ServiceError(f"the {self.name} is not ready after {seconds:.0f} s: see {self.log}")
             time.sleep(0.2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 import typer
@@ -50,6 +51,7 @@ app.add_typer(month_app, name="month")
 
 def main() -> None:
     """Run the command line; an error of ours is one line and exit status 1."""
+    logging.getLogger().addFilter(_is_news)
     try:
         app()
     except TaxiAssetsError as error:
@@ -59,3 +61,8 @@ def main() -> None:
         if end.code == _INTERRUPTED:
             Console(stderr=True).print("stopped; what was loaded stays, and the same command goes on from there")
         raise
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not each try of dagster-postgres to reach its server, of several lines; its last one ends in an error of ours."""
+    return not str(record.msg).startswith("Retrying failed database connection")

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from taxi_assets.errors import KestraError, ServiceError, TaxiAssetsError, WarehouseError
+from taxi_assets.errors import KestraError, ServiceError, SourceError, TaxiAssetsError, WarehouseError
 from taxi_assets.settings import Settings, get_settings
+from taxi_assets.trips.datasets import DATASETS
+from taxi_assets.trips.months import months_between
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
+    from psycopg import Connection
 
 Answer = TypeVar("Answer")
 
 _FLOW = ("zoomcamp", "04_postgres_taxi")
-_IN_POSTGRES = "PostgreSQL (DAGSTER_POSTGRES_URL)"
-_SILENT = 120
-"""Seconds without a heartbeat after which the daemon is taken for ended; it gives one every 30."""
 _START = "start it: taxi-assets up, or on a server docker compose up -d dagster_daemon"
 
 
@@ -71,8 +71,15 @@ def _found(name: str, check: Callable[[Settings], str], settings: Settings) -> F
 def _source(settings: Settings) -> str:
     from taxi_assets.trips.source import Source
 
-    Source.from_settings(settings).check()
-    return f"{settings.source_shown} answers"
+    source = Source.from_settings(settings.model_copy(update={"http_attempts": 1}))
+    for month in months_between(settings.first_month, settings.last_month):
+        for dataset in DATASETS.values():
+            if source.probe(dataset, month):
+                return f"{settings.source_shown} has {dataset.file_name(month)}"
+    raise SourceError(
+        f"{settings.source_shown} has no month of {settings.first_month}..{settings.last_month}; "
+        "check TAXI_SOURCE_URL, TAXI_FIRST_MONTH and TAXI_LAST_MONTH"
+    )
 
 
 def _database(settings: Settings) -> str:
@@ -82,39 +89,62 @@ def _database(settings: Settings) -> str:
     warehouse = Warehouse.from_settings(settings)
     with warehouse.connect("taxi_assets doctor") as connection:
         version = connection.info.parameter_status("server_version")
-        row = connection.execute("SELECT has_database_privilege(current_database(), 'CREATE')").fetchone()
-        known = connection.execute("SELECT to_regnamespace('taxi_assets')").fetchone() != (None,)
-        if not known and row != (True,):
-            grant = f'GRANT CREATE ON DATABASE "{connection.info.dbname}" TO "{connection.info.user}"'
-            raise WarehouseError(
-                f"{warehouse.display}: the schema taxi_assets cannot be made; ask the owner for: {grant}"
-            )
+        missing = _missing_right(connection)
+    if missing:
+        raise WarehouseError(f"{warehouse.display}: {missing}")
     return f"PostgreSQL {version} at {warehouse.display}"
 
 
+def _missing_right(connection: Connection) -> str | None:
+    """What cannot be made of that which is not there yet, and the statement that gives the right to."""
+    role = connection.info.user
+    known = connection.execute("SELECT to_regnamespace('taxi_assets')").fetchone() != (None,)
+    may = connection.execute("SELECT has_database_privilege(current_database(), 'CREATE')").fetchone() == (True,)
+    if not known and not may:
+        grant = f'GRANT CREATE ON DATABASE "{connection.info.dbname}" TO "{role}"'
+        return f"the schema taxi_assets cannot be made; ask the owner for: {grant}"
+    tables = [f"public.{table}" for dataset in DATASETS.values() for table in (dataset.table, dataset.staging_table)]
+    absent = connection.execute("SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NULL", [tables])
+    name = absent.fetchone()
+    may = connection.execute("SELECT has_schema_privilege('public', 'CREATE')").fetchone() == (True,)
+    if name and not may:
+        return f'the table {name[0]} cannot be made; ask the owner for: GRANT CREATE ON SCHEMA public TO "{role}"'
+    return None
+
+
 def _storage(settings: Settings) -> str:
+    from taxi_assets.automation.instance import dagster_home, kept_in_postgres
+
     runs = _ask_instance(settings, lambda instance: instance.get_runs_count())
-    return f"{runs} runs in {_storage_place(settings)}"
+    home = dagster_home(settings)
+    return f"{runs} runs in {'PostgreSQL (DAGSTER_POSTGRES_URL)' if kept_in_postgres(home) else home}"
 
 
 def _daemon(settings: Settings) -> str:
-    from dagster._daemon.controller import get_daemon_statuses
+    from dagster._daemon.controller import DEFAULT_HEARTBEAT_INTERVAL_SECONDS
 
-    statuses = _ask_instance(settings, lambda it: get_daemon_statuses(it, it.get_required_daemon_types()))
-    beats = {part: status.last_heartbeat for part, status in statuses.items() if status.last_heartbeat}
-    if not beats and _storage_place(settings) == _IN_POSTGRES:
-        raise ServiceError(f"never started, so nothing scheduled runs and no run leaves the queue; {_START}")
-    if not beats:
-        return "never started here; schedules and the UI's backfills need it: taxi-assets up"
-    age = time() - max(beat.timestamp for beat in beats.values())
-    if age > _SILENT:
-        raise ServiceError(f"its last heartbeat was {_ago(age)} ago, so nothing scheduled runs; {_START}")
-    for part, status in statuses.items():
-        if not status.healthy:
-            errors = beats[part].errors if part in beats else None
-            said = errors[0].message.strip().splitlines()[0] if errors else "gives no heartbeat"
-            raise ServiceError(f"its part {part}: {said}; see the daemon's log, and restart it")
-    return f"last heartbeat {_ago(age)} ago"
+    from taxi_assets.automation.deployment import HEARTBEAT_TOLERANCE
+    from taxi_assets.automation.instance import dagster_home, kept_in_postgres
+
+    parts, beats = _ask_instance(settings, lambda it: (it.get_required_daemon_types(), it.get_daemon_heartbeats()))
+    ages = {part: time() - beats[part].timestamp for part in parts if part in beats}
+    limit = DEFAULT_HEARTBEAT_INTERVAL_SECONDS + HEARTBEAT_TOLERANCE
+    if not ages or min(ages.values()) > limit:
+        when = f"gave its last heartbeat {_ago(min(ages.values()))} ago" if ages else "never started"
+        if kept_in_postgres(dagster_home(settings)):  # which says that a daemon was wanted
+            raise ServiceError(f"{when}, so nothing scheduled runs and no run leaves the queue; {_START}")
+        return f"{when}; schedules and the UI's backfills need it: taxi-assets up"
+    for part in parts:
+        if part not in beats:
+            said = "gives no heartbeat"
+        elif errors := beats[part].errors:
+            said = errors[0].message.strip().splitlines()[0]
+        elif ages[part] > limit:
+            said = f"gave its last heartbeat {_ago(ages[part])} ago"
+        else:
+            continue
+        raise ServiceError(f"its part {part}: {said}; see the daemon's log, and restart it")
+    return f"last heartbeat {_ago(min(ages.values()))} ago"
 
 
 def _kestra(_: Settings) -> str:
@@ -136,31 +166,15 @@ def _check_embedded(settings: Settings, *, needed: bool) -> None:
         raise WarehouseError("the embedded PostgreSQL is not running; start it: taxi-assets db start")
 
 
-def _storage_place(settings: Settings) -> str:
-    """Where Dagster's storage is, by its dagster.yaml."""
-    from taxi_assets.automation.instance import dagster_home
-    from taxi_assets.automation.storage import STORAGE_VARIABLE
-
-    home = dagster_home(settings)
-    return _IN_POSTGRES if STORAGE_VARIABLE in (home / "dagster.yaml").read_text(encoding="utf-8") else str(home)
-
-
 def _ask_instance(settings: Settings, ask: Callable[[DagsterInstance], Answer]) -> Answer:
     """Put a question to Dagster's storage."""
-    from dagster_postgres.utils import DagsterPostgresException
-    from sqlalchemy.exc import SQLAlchemyError
+    from taxi_assets.automation.instance import asking_storage, dagster_home, kept_in_postgres, open_instance
+    from taxi_assets.automation.storage import storage_is_embedded
 
-    from taxi_assets.automation.instance import open_instance
-    from taxi_assets.automation.storage import STORAGE_VARIABLE, storage_is_embedded
-
-    place = _storage_place(settings)
-    _check_embedded(settings, needed=place == _IN_POSTGRES and storage_is_embedded(settings))
-    try:
-        with open_instance(settings) as instance:
-            return ask(instance)
-    except (SQLAlchemyError, DagsterPostgresException) as error:
-        said = str(error.__cause__ or error).strip().splitlines()[0]
-        raise ServiceError(f"{place} does not answer: {said}; check {STORAGE_VARIABLE} and its server") from error
+    home = dagster_home(settings)
+    _check_embedded(settings, needed=kept_in_postgres(home) and storage_is_embedded(settings))
+    with asking_storage(home), open_instance(settings) as instance:
+        return ask(instance)
 
 
 def _ago(seconds: float) -> str:

@@ -19,12 +19,13 @@ def up(
     from taxi_assets.cli.init import remember
 
     deployment = Deployment(get_settings())
-    already = deployment.running()
-    if len(already) == len(deployment.services):
+    started = False
+    for said in deployment.start(port):
+        started = True
+        typer.echo(f"   {said}")
+    if not started:
         typer.echo(f"already up: {deployment.ui}")
         return
-    for said in deployment.start(port):
-        typer.echo(f"   {said}")
     remember(Path(".env"), instance_environment(deployment.settings))
     typer.echo(
         f"\nThe Dagster UI   {deployment.ui}\nlogs             {deployment.folder}\nto end them      taxi-assets down"

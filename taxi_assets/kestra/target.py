@@ -10,13 +10,17 @@ from taxi_assets.settings import PUBLIC_RELEASE
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The defaults are those of the course's compose file."""
+    """The defaults are those of the course's compose file, unless the Kestra server's environment says otherwise.
+
+    They are asked of the environment (`ENV_…`), and not forced by the server's `kestra.plugins.defaults`: those would
+    reach every flow that logs in to any PostgreSQL, a comparison's and people's own.
+    """
 
     namespace: str = "zoomcamp"
     source: str = PUBLIC_RELEASE
-    jdbc_url: str = "jdbc:postgresql://pgdatabase:5432/ny_taxi"
-    username: str = "root"
-    password: str = field(default="root", repr=False)
+    jdbc_url: str = "{{ envs.ny_taxi_url ?? 'jdbc:postgresql://pgdatabase:5432/ny_taxi' }}"
+    username: str = "{{ envs.ny_taxi_user ?? 'root' }}"
+    password: str = field(default="{{ envs.ny_taxi_password ?? 'root' }}", repr=False)
 
     def plugin_defaults(self) -> list[dict[str, Any]]:
         return [

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
+from taxi_assets.automation.deployment import CODE_SERVER_COMMAND, HEARTBEAT_TOLERANCE
 from taxi_assets.settings import Settings, project_dir
+from taxi_assets.trips.months import months_between
 
 ROOT = project_dir()
 LOADER = Path(__file__).parent.parent / "compose_config"
@@ -36,14 +38,11 @@ def loader(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     if shutil.which("go") is None:
         pytest.skip("neither docker compose nor a Go compiler to build its loader is here")
     program = tmp_path_factory.mktemp("compose") / "compose_config"
-    built = subprocess.run(
-        ["go", "build", "-o", str(program), "."],  # noqa: S607
-        cwd=LOADER,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    command = ["go", "build", "-o", str(program), "."]
+    try:
+        built = subprocess.run(command, cwd=LOADER, capture_output=True, text=True, timeout=300, check=False)
+    except subprocess.TimeoutExpired:
+        pytest.skip("Compose's loader cannot be built here: go build waits for its modules")
     if built.returncode:
         pytest.skip(f"Compose's loader cannot be built here: {built.stderr.splitlines()[-1]}")
     return [str(program)]
@@ -73,6 +72,12 @@ def services(loader: list[str]) -> dict[str, Any]:
     return found
 
 
+def test_no_instruction_overwrites_the_settings_that_are_there() -> None:
+    said = [ROOT / name for name in ("docker-compose.yml", ".env.example", "README.md", "kestra/README.md")]
+    for path in (*said, *(ROOT / "docs").glob("*.md")):
+        assert not re.search(r"(cp|copy) \.env\.example", path.read_text()), path
+
+
 def test_kestra_starts_only_when_asked_for(loader: list[str], services: dict[str, Any]) -> None:
     plain = json.loads(run_compose(loader, [], **example()).stdout)["services"]
     assert set(services) - set(plain) == {"kestra", "kestra_postgres"}
@@ -81,7 +86,7 @@ def test_kestra_starts_only_when_asked_for(loader: list[str], services: dict[str
 def test_compose_refuses_to_start_without_passwords(loader: list[str]) -> None:
     result = run_compose(loader, [])
     assert result.returncode != 0
-    assert "copy .env.example to .env" in result.stderr
+    assert "set it in .env, see .env.example" in result.stderr
 
 
 def test_every_service_has_a_health_check_limits_and_a_restart_policy(services: dict[str, Any]) -> None:
@@ -149,7 +154,7 @@ def test_every_setting_reaches_the_code_location_and_nothing_else_of_dagster(ser
     doctor = {"KESTRA_URL", "KESTRA_USER", "KESTRA_PASSWORD"}
     of_the_image = {"DAGSTER_HOME"}
     assert set(services["dagster_code"]["environment"]) == settings - of_the_image | instance | doctor
-    assert set(services["dagster_daemon"]["environment"]) == instance
+    assert set(services["dagster_daemon"]["environment"]) == instance | {"DAGSTER_DAEMON_HEARTBEAT_TOLERANCE"}
     assert set(services["dagster_webserver"]["environment"]) == instance
 
 
@@ -192,6 +197,12 @@ def test_dagster_finds_its_code_server_and_storage(services: dict[str, Any]) -> 
         f"postgresql+psycopg2://{storage['POSTGRES_USER']}:{storage['POSTGRES_PASSWORD']}"
         f"@dagster_postgres:5432/{storage['POSTGRES_DB']}"
     )
+
+
+def test_daemon_is_taken_for_ended_as_soon_as_by_up(services: dict[str, Any]) -> None:
+    daemon = services["dagster_daemon"]
+    assert daemon["healthcheck"]["test"] == ["CMD", "dagster-daemon", "liveness-check"]
+    assert int(daemon["environment"]["DAGSTER_DAEMON_HEARTBEAT_TOLERANCE"]) == HEARTBEAT_TOLERANCE
 
 
 def test_restoring_stops_whatever_uses_a_database(services: dict[str, Any]) -> None:
@@ -238,6 +249,28 @@ def test_kestra_takes_the_password_of_the_example(loader: list[str], services: d
     assert "KESTRA_PASSWORD" in without.stderr
 
 
+def test_kestras_flows_log_in_with_the_password_of_the_env_file_and_elsewhere_when_told(loader: list[str]) -> None:
+    def logs_in(**variables: str) -> tuple[str, str, str]:
+        result = run_compose(loader, PROFILES, **{**example(), **variables})
+        environment = json.loads(result.stdout)["services"]["kestra"]["environment"]
+        flow = yaml.safe_load((ROOT / "kestra" / "flows" / "04_postgres_taxi.yaml").read_text())
+        (defaults,) = flow["pluginDefaults"]
+        # Kestra's own rule: `envs` has the variables that begin with ENV_, in small letters.
+        asked = [
+            re.findall(r"^{{ envs\.(\w+) \?\? ", defaults["values"][name]) for name in ("url", "username", "password")
+        ]
+        url, user, password = (environment[f"ENV_{name.upper()}"] for (name,) in asked)
+        return url, user, password
+
+    assert logs_in(**{"NY_TAXI_PASSWORD": "changed"}) == (
+        "jdbc:postgresql://pgdatabase:5432/ny_taxi",
+        "root",
+        "changed",
+    )
+    managed = {"URL": "jdbc:postgresql://db.example.com:5432/trips", "USER": "taxi", "PASSWORD": "secret"}
+    assert logs_in(**{f"KESTRA_JDBC_{name}": value for name, value in managed.items()}) == tuple(managed.values())
+
+
 def test_kestra_gets_every_secret_that_a_flow_reads(services: dict[str, Any]) -> None:
     texts = [path.read_text() for path in (ROOT / "kestra" / "flows").glob("*.yaml")]
     read = {name for text in texts for name in re.findall(r"secret\('(\w+)'\)", text)}
@@ -267,9 +300,25 @@ def test_image_is_built_from_the_lock_files_and_runs_as_nobody_special() -> None
         assert "--hash=sha256:" in (ROOT / lock).read_text(), lock
     assert "USER taxi" in text
     assert "HEALTHCHECK" in text
-    for copied in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE):
+    for mode, copied in re.findall(r"^COPY (?!--from)(?:--chmod=(\d+) )?(.+) \S+$", text, re.MULTILINE):
         for path in copied.split():
             assert (ROOT / path).exists(), path
+            # What is read in the last stage, by the user there.
+            assert (mode == "644") is path.startswith("deploy/"), path
+
+
+def test_the_code_server_is_the_same_process_in_the_image_in_compose_and_without_docker(
+    services: dict[str, Any],
+) -> None:
+    command = [*CODE_SERVER_COMMAND, "-h", "0.0.0.0", "-p", "4000"]  # noqa: S104
+    (of_image,) = re.findall(r"^CMD (.+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert json.loads(of_image) == services["dagster_code"]["command"] == command
+
+
+def test_a_backfill_of_every_month_may_run_for_longer_than_it_needs() -> None:
+    config = yaml.safe_load((ROOT / "deploy" / "dagster.yaml").read_text())
+    months = len(list(months_between(Settings().first_month, Settings().last_month)))
+    assert config["run_monitoring"]["max_runtime_seconds"] > months * 30 * 60
 
 
 def test_image_has_what_every_asset_and_job_needs() -> None:

@@ -81,7 +81,9 @@ def test_a_server_that_does_not_answer_leaves_everything_as_it_was(
     away = "postgresql+psycopg2://nobody@127.0.0.1:9/dagster"
     monkeypatch.setenv("DAGSTER_POSTGRES_URL", away)
     given = Settings(data_dir=settings.data_dir, _env_file=None)
-    with pytest.raises(Exception, match=r"refused|retries"):
+    with pytest.raises(
+        ServiceError, match=r"PostgreSQL does not answer: [^\n]*refused[^\n]*; check DAGSTER_POSTGRES_URL"
+    ):
         deploy_instance(given, CONFIG)
     with open_instance(given) as instance:
         assert instance.has_run(run_id)

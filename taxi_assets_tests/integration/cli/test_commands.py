@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import psycopg
 import pytest
 
 from taxi_assets.postgres.connection import Warehouse
+from taxi_assets.settings import project_dir
 from taxi_assets.trips.months import Month
 from taxi_assets.trips.sample import write_mirror
 
@@ -53,6 +55,27 @@ def test_demo_without_a_source_uses_generated_months(taxi_assets: Command) -> No
     assert "cannot get http://127.0.0.1:1" in done.stdout
     assert "generated months are used" in done.stdout
     assert "20,000    20,000" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "command", [("up",), ("backfill", "green", "--from", "2020-04"), ("month", "replace", "green", "2020-04")]
+)
+def test_storage_that_does_not_answer_is_told_in_one_line(
+    taxi_assets: Command, tmp_path: Path, warehouse: Warehouse, command: tuple[str, ...]
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    if command != ("up",):  # which is to move the storage there
+        shutil.copy(project_dir() / "deploy" / "dagster.yaml", home)
+    url = "postgresql+psycopg2://me:secret@127.0.0.1:9/dagster"
+    variables = {"TAXI_POSTGRES_URL": warehouse.url, "DAGSTER_HOME": str(home), "DAGSTER_POSTGRES_URL": url}
+    done = taxi_assets(*command, **variables)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: Dagster's storage in PostgreSQL does not answer: ")
+    assert line.endswith("; check DAGSTER_POSTGRES_URL and its server")
+    assert "secret" not in line
 
 
 def test_backfill_goes_past_a_failed_month_and_says_so(taxi_assets: Command, mirror: str, warehouse: Warehouse) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 
+import psycopg
 import pytest
 from dagster._daemon.types import DaemonHeartbeat
 from dagster_shared.error import SerializableErrorInfo
+from psycopg import sql
 from typer.testing import CliRunner
 
 from taxi_assets.automation.instance import open_instance
@@ -19,6 +22,7 @@ from taxi_assets.settings import Settings, get_settings, project_dir
 from taxi_assets.trips.months import Month
 from taxi_assets.trips.sample import write_mirror
 from taxi_assets_tests.conftest import MakeSettings
+from taxi_assets_tests.integration.trips.web import serving
 from taxi_assets_tests.kestra_server import PASSWORD, USER, kestra_answering, recorded
 
 NOBODY = "127.0.0.1:9"
@@ -30,6 +34,16 @@ def settings(make_settings: MakeSettings, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.delenv("KESTRA_URL", raising=False)
     write_mirror(tmp_path / "mirror", [Month(2020, 4)], 10)
     return make_settings(source_url=(tmp_path / "mirror").as_uri())
+
+
+@pytest.fixture
+def in_postgres(settings: Settings, warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The same with Dagster's storage as on a server."""
+    configure(tmp_path, (project_dir() / "deploy" / "dagster.yaml").read_text())
+    monkeypatch.setenv("DAGSTER_POSTGRES_URL", warehouse.url.replace("postgresql:", "postgresql+psycopg2:"))
+    return Settings(
+        data_dir=settings.data_dir, postgres_url=settings.postgres_url, source_url=settings.source_url, _env_file=None
+    )
 
 
 def found(settings: Settings) -> dict[str, Finding]:
@@ -44,13 +58,14 @@ def configure(tmp_path: Path, text: str) -> None:
     (home / "dagster.yaml").write_text(text)
 
 
-def beat(settings: Settings, seconds_ago: float, **parts: list[SerializableErrorInfo] | None) -> None:
-    """A heartbeat of each part that the daemon must have; of those named with these errors, or none at all."""
+def beat(settings: Settings, seconds_ago: float, **parts: list[SerializableErrorInfo] | float | None) -> None:
+    """A heartbeat of each part that the daemon must have; of those named with these errors, so long ago, or none."""
     with open_instance(settings) as instance:
         for part in instance.get_required_daemon_types():
-            errors = parts.get(part, [])
+            given = parts.get(part, [])
+            ago, errors = (given, []) if isinstance(given, float) else (seconds_ago, given)
             if errors is not None:
-                instance.add_daemon_heartbeat(DaemonHeartbeat(time.time() - seconds_ago, part, "a-daemon", errors))
+                instance.add_daemon_heartbeat(DaemonHeartbeat(time.time() - ago, part, "a-daemon", errors))
 
 
 def test_all_is_right_on_a_laptop_that_only_uses_the_shell(settings: Settings) -> None:
@@ -64,6 +79,41 @@ def test_source_that_is_not_there(settings: Settings) -> None:
     finding = found(settings.model_copy(update={"source_url": "file:///no/such/folder"}))["source"]
     assert not finding.ok
     assert "check TAXI_SOURCE_URL" in finding.said
+
+
+def test_source_that_answers_and_has_no_month(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with serving(lambda answer: answer.error(404)) as web:
+        for url in ((tmp_path / "empty").as_uri(), web.url):
+            finding = found(settings.model_copy(update={"source_url": url}))["source"]
+            assert not finding.ok
+            assert "has no month of 2019-01..2021-07; check TAXI_SOURCE_URL" in finding.said
+
+
+def test_source_that_answers_with_errors_is_asked_once(settings: Settings) -> None:
+    with serving(lambda answer: answer.error(500)) as web:
+        finding = found(settings.model_copy(update={"source_url": web.url}))["source"]
+    assert not finding.ok
+    assert "500" in finding.said
+    assert len(web.requests) == 1
+
+
+@pytest.mark.parametrize("right", ["CREATE ON DATABASE", "CREATE ON SCHEMA public"])
+def test_database_in_which_nothing_can_be_made(make_settings: MakeSettings, warehouse: Warehouse, right: str) -> None:
+    with psycopg.connect(warehouse.url, autocommit=True) as admin:
+        admin.execute("CREATE ROLE guest LOGIN PASSWORD 'guest'")
+        try:
+            given = make_settings(postgres_url=re.sub("//[^@]*@", "//guest:guest@", warehouse.url))
+            if right != "CREATE ON DATABASE":
+                admin.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO guest").format(sql.Identifier(admin.info.dbname)))
+            finding = found(given)["database"]
+            assert not finding.ok
+            (grant,) = re.findall("ask the owner for: (GRANT .*)", finding.said)
+            assert grant.startswith(f"GRANT {right}")
+            admin.execute(grant)
+            assert grant not in found(given)["database"].said
+        finally:
+            admin.execute("DROP OWNED BY guest; DROP ROLE guest")
 
 
 def test_database_that_does_not_answer_and_its_password_is_not_shown(make_settings: MakeSettings) -> None:
@@ -104,12 +154,26 @@ def test_dagster_yaml_that_dagster_does_not_take(settings: Settings, tmp_path: P
         assert findings[name].said.endswith("compare it with deploy/dagster.yaml")
 
 
-def test_daemon_that_ended_lately(settings: Settings) -> None:
+def test_daemon_that_ended_lately_on_a_server(in_postgres: Settings) -> None:
+    beat(in_postgres, seconds_ago=600)
+    finding = found(in_postgres)["daemon"]
+    assert not finding.ok
+    assert finding.said.startswith("gave its last heartbeat 10 minutes ago")
+    assert "start it: taxi-assets up" in finding.said
+
+
+def test_daemon_of_a_ui_that_was_closed_again_on_a_laptop(settings: Settings) -> None:
     beat(settings, seconds_ago=600)
     finding = found(settings)["daemon"]
+    assert finding.ok
+    assert finding.said.startswith("gave its last heartbeat 10 minutes ago; schedules")
+
+
+def test_daemon_with_a_part_that_hangs(settings: Settings) -> None:
+    beat(settings, 20, SENSOR=600.0)
+    finding = found(settings)["daemon"]
     assert not finding.ok
-    assert finding.said.startswith("its last heartbeat was 10 minutes ago")
-    assert "start it: taxi-assets up" in finding.said
+    assert finding.said.startswith("its part SENSOR: gave its last heartbeat 10 minutes ago")
 
 
 def test_daemon_that_lives(settings: Settings) -> None:
@@ -133,12 +197,8 @@ def test_daemon_with_a_part_that_never_came_up(settings: Settings) -> None:
     assert finding.said.startswith("its part SENSOR: gives no heartbeat")
 
 
-def test_daemon_that_never_started_on_a_server(
-    settings: Settings, warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    configure(tmp_path, (project_dir() / "deploy" / "dagster.yaml").read_text())
-    monkeypatch.setenv("DAGSTER_POSTGRES_URL", warehouse.url.replace("postgresql:", "postgresql+psycopg2:"))
-    findings = found(Settings(data_dir=settings.data_dir, postgres_url=settings.postgres_url, _env_file=None))
+def test_daemon_that_never_started_on_a_server(in_postgres: Settings) -> None:
+    findings = found(in_postgres)
     assert findings["storage"].said == "0 runs in PostgreSQL (DAGSTER_POSTGRES_URL)"
     assert not findings["daemon"].ok
     assert findings["daemon"].said.endswith("docker compose up -d dagster_daemon")

@@ -49,6 +49,25 @@ def test_up_twice_says_so_and_starts_nothing(stack: Stack) -> None:
     assert len(before) == 3
 
 
+def test_up_starts_a_postgresql_that_was_stopped_and_what_lost_its_connections_with_it(stack: Stack) -> None:
+    before = stack.deployment.running()
+    assert stack.command("db", "stop") == "stopped\n"
+    assert stack.up().startswith("   PostgreSQL, which has Dagster's storage\n")
+    assert stack.deployment.running().keys() == before.keys()
+    assert stack.materialized("green_trips") == {"2020-04"}
+
+
+def test_daemon_that_ends_at_its_start_is_not_announced_by_the_heartbeats_of_the_last_one(stack: Stack) -> None:
+    *_, daemon = stack.deployment.services
+    assert daemon.stop()
+    failing = stack.start("taxi-assets", "up", DAGSTER_DAEMON_HEARTBEAT_TOLERANCE="none")
+    said, errors = failing.communicate(timeout=180)
+    assert failing.returncode == 1
+    assert "daemon" not in said
+    assert errors.startswith("error: the daemon ended while it started: ValueError")
+    assert stack.up().startswith("   daemon: ")
+
+
 def test_doctor_finds_all_right(stack: Stack) -> None:
     said = stack.command("doctor")
     assert "WRONG" not in said

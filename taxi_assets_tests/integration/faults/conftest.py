@@ -12,13 +12,15 @@ import pytest
 from psycopg import sql
 
 from taxi_assets.postgres.connection import Warehouse
+from taxi_assets.postgres.server import EmbeddedServer
 from taxi_assets.settings import Settings
-from taxi_assets_tests.conftest import MakeSettings
+from taxi_assets_tests.conftest import MakeSettings, running_server
 from taxi_assets_tests.integration.faults.months import Mirror
 
 _NUMBERS = itertools.count(1)
 
 NewWarehouse = Callable[[], Warehouse]
+Admin = psycopg.Connection
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
@@ -47,6 +49,20 @@ def new_warehouse(server_url: str) -> Iterator[NewWarehouse]:
         yield make
         for name in names:
             admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def own_server() -> Iterator[EmbeddedServer]:
+    """A server that a test may crash or pause."""
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture
+def admin(warehouse: Warehouse) -> Iterator[Admin]:
+    """The owner of the test's database."""
+    with psycopg.connect(warehouse.url, autocommit=True) as connection:
+        yield connection
 
 
 @pytest.fixture

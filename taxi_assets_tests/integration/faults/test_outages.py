@@ -17,28 +17,23 @@ from taxi_assets.errors import BusyError, UnavailableError, WarehouseError
 from taxi_assets.postgres.connection import Warehouse
 from taxi_assets.postgres.server import EmbeddedServer
 from taxi_assets.settings import Settings
-from taxi_assets_tests.conftest import MakeSettings
+from taxi_assets_tests.conftest import Fault, MakeSettings
+from taxi_assets_tests.integration.faults.conftest import Admin
 from taxi_assets_tests.integration.faults.months import APRIL, YELLOW, Mirror, csv_of, load_month, packed
 from taxi_assets_tests.integration.faults.proxy import proxied
-from taxi_assets_tests.integration.faults.tables import both, leftovers
+from taxi_assets_tests.integration.faults.tables import both, leftovers, rows_of
 from taxi_assets_tests.integration.trips.web import free_port
 from taxi_assets_tests.reliability import Report
 
 ROWS = 20_000
 MAY = APRIL.next
-Admin = psycopg.Connection
+Prepared = Callable[[Settings], Callable[[], None]]
 
 
 @pytest.fixture(autouse=True)
 def _published(mirror: Mirror) -> None:
     for month in (APRIL, MAY):
         mirror.publish(YELLOW, month, packed(csv_of(YELLOW, month, ROWS)))
-
-
-@pytest.fixture
-def admin(warehouse: Warehouse) -> Iterator[Admin]:
-    with psycopg.connect(warehouse.url, autocommit=True) as connection:
-        yield connection
 
 
 def elsewhere(url: str, **parts: str | int) -> str:
@@ -91,25 +86,34 @@ def load_error(settings: Settings) -> Exception:
     return error.value
 
 
-def prepared(settings: Settings, warehouse: Warehouse) -> Callable[[], None]:
-    """Load April; returns a check that nothing but April is there and that May loads at last."""
-    load_month(settings, YELLOW, APRIL)
-    before = both(warehouse, YELLOW)
+@pytest.fixture
+def prepared(warehouse: Warehouse, fault: Fault) -> Prepared:
+    """Loads April; returns a check that nothing but April is there and that May loads at last."""
 
-    def untouched_then_loads() -> None:
-        assert both(warehouse, YELLOW) == before
-        assert load_month(settings, YELLOW, MAY).rows_inserted == ROWS
-        assert leftovers(warehouse) == []
+    def prepare(settings: Settings) -> Callable[[], None]:
+        load_month(settings, YELLOW, APRIL)
+        before, rows = both(warehouse, YELLOW), rows_of(warehouse, YELLOW)
 
-    return untouched_then_loads
+        def untouched_then_loads() -> None:
+            with fault() as compare:
+                compare(rows, rows_of(warehouse, YELLOW))
+                assert both(warehouse, YELLOW) == before
+                assert load_month(settings, YELLOW, MAY).rows_inserted == ROWS
+                assert leftovers(warehouse) == []
+
+        return untouched_then_loads
+
+    return prepare
 
 
 def database(warehouse: Warehouse) -> sql.Identifier:
     return sql.Identifier(warehouse.url.rpartition("/")[2])
 
 
-def test_read_only_server(settings: Settings, warehouse: Warehouse, admin: Admin, report: Report) -> None:
-    check = prepared(settings, warehouse)
+def test_read_only_server(
+    settings: Settings, warehouse: Warehouse, prepared: Prepared, admin: Admin, report: Report
+) -> None:
+    check = prepared(settings)
     change = sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = {}")
     admin.execute(change.format(database(warehouse), sql.SQL("on")))
     said = failure(settings)
@@ -119,8 +123,10 @@ def test_read_only_server(settings: Settings, warehouse: Warehouse, admin: Admin
     report.row("read-only", "read-only server", f"fails: {said}")
 
 
-def test_statement_timeout(settings: Settings, warehouse: Warehouse, admin: Admin, report: Report) -> None:
-    check = prepared(settings, warehouse)
+def test_statement_timeout(
+    settings: Settings, warehouse: Warehouse, prepared: Prepared, admin: Admin, report: Report
+) -> None:
+    check = prepared(settings)
     change = sql.SQL("ALTER DATABASE {} SET statement_timeout = {}")
     admin.execute(change.format(database(warehouse), "15ms"))
     said = failure(settings)
@@ -155,10 +161,10 @@ def test_out_of_connections(
 
 
 def test_readers_of_staging_get_their_turn_while_a_load_waits_for_one(
-    make_settings: MakeSettings, mirror: Mirror, warehouse: Warehouse
+    make_settings: MakeSettings, mirror: Mirror, warehouse: Warehouse, prepared: Prepared
 ) -> None:
     settings = make_settings(source_url=mirror.url, lock_timeout=60)
-    prepared(settings, warehouse)
+    prepared(settings)
     read = "SELECT count(*) FROM public.yellow_tripdata_staging"
     with ThreadPoolExecutor(1) as pool, psycopg.connect(warehouse.url, application_name="dump") as dump:
         dump.execute(read)
@@ -174,10 +180,12 @@ def test_readers_of_staging_get_their_turn_while_a_load_waits_for_one(
         assert load.result().rows_read
 
 
-def test_lock_held_on_trips(make_settings: MakeSettings, mirror: Mirror, warehouse: Warehouse, report: Report) -> None:
+def test_lock_held_on_trips(
+    make_settings: MakeSettings, mirror: Mirror, warehouse: Warehouse, prepared: Prepared, report: Report
+) -> None:
     """A reader does not stand in the way and is not named, though its transaction is older."""
     settings = make_settings(source_url=mirror.url, lock_timeout=0.2)
-    check = prepared(settings, warehouse)
+    check = prepared(settings)
     with psycopg.connect(warehouse.url) as reader, psycopg.connect(warehouse.url, application_name="writer") as writer:
         reader.execute("SELECT FROM public.yellow_tripdata LIMIT 1")
         writer.execute("DELETE FROM public.yellow_tripdata WHERE false")
@@ -188,9 +196,11 @@ def test_lock_held_on_trips(make_settings: MakeSettings, mirror: Mirror, warehou
     report.row("lock", "trips locked by another session", f"fails: {said.replace(str(pid), '4711')}")
 
 
-def test_lock_held_on_staging(make_settings: MakeSettings, mirror: Mirror, warehouse: Warehouse) -> None:
+def test_lock_held_on_staging(
+    make_settings: MakeSettings, mirror: Mirror, warehouse: Warehouse, prepared: Prepared
+) -> None:
     settings = make_settings(source_url=mirror.url, lock_timeout=0.2)
-    check = prepared(settings, warehouse)
+    check = prepared(settings)
     with psycopg.connect(warehouse.url) as reader:
         reader.execute("SELECT FROM public.yellow_tripdata_staging LIMIT 1")
         said = failure(settings, BusyError)
@@ -213,11 +223,11 @@ def test_lock_held_while_the_index_is_made(make_settings: MakeSettings, mirror: 
 @pytest.mark.parametrize("kilobytes", [1, 700, 1500])
 def test_connection_dropped_in_the_copy(
     kilobytes: int, make_settings: MakeSettings, mirror: Mirror, server: EmbeddedServer, warehouse: Warehouse,
-    report: Report,
+    prepared: Prepared, report: Report,
 ) -> None:  # fmt: skip
     postmaster = server.running()
     assert postmaster
-    check = prepared(make_settings(source_url=mirror.url), warehouse)
+    check = prepared(make_settings(source_url=mirror.url))
     with proxied(postmaster.port, {1: kilobytes << 10}) as proxy:
         url = elsewhere(warehouse.url, port=proxy.port)
         said = failure(make_settings(source_url=mirror.url, postgres_url=url, copy_streams=1), UnavailableError)
@@ -257,19 +267,21 @@ def small_tablespace(server: EmbeddedServer, admin: Admin) -> Iterator[Callable[
 
 def test_disk_full(
     settings: Settings, warehouse: Warehouse, admin: Admin, small_tablespace: Callable[[str], object], mirror: Mirror,
-    report: Report,
+    report: Report, fault: Fault,
 ) -> None:  # fmt: skip
     load_month(settings, YELLOW, APRIL)
-    before = both(warehouse, YELLOW)
+    before, rows = both(warehouse, YELLOW), rows_of(warehouse, YELLOW)
     mirror.publish(YELLOW, MAY, packed(csv_of(YELLOW, MAY, 100_000)))
     admin.execute(sql.SQL("ALTER DATABASE {} SET default_tablespace = small").format(database(warehouse)))
     said = failure(settings)
     assert "the server's disk is full (could not extend file" in said
     assert "free some, then run it again" in said
-    assert both(warehouse, YELLOW) == before
-    small_tablespace("100m")
-    assert load_month(settings, YELLOW, MAY).rows_inserted == 100_000
-    assert leftovers(warehouse) == []
+    with fault() as compare:
+        compare(rows, rows_of(warehouse, YELLOW))
+        assert both(warehouse, YELLOW) == before
+        small_tablespace("100m")
+        assert load_month(settings, YELLOW, MAY).rows_inserted == 100_000
+        assert leftovers(warehouse) == []
     report.row(
         "disk",
         "disk of the server full",

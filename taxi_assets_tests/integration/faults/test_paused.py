@@ -16,7 +16,7 @@ from taxi_assets.errors import UnavailableError
 from taxi_assets.postgres.connection import Warehouse
 from taxi_assets.postgres.server import EmbeddedServer
 from taxi_assets.settings import Settings
-from taxi_assets_tests.conftest import MakeSettings, running_server
+from taxi_assets_tests.conftest import MakeSettings
 from taxi_assets_tests.integration.faults.months import APRIL, YELLOW, Mirror, csv_of, load_month, packed
 from taxi_assets_tests.integration.faults.proxy import Proxy, proxied, stall
 from taxi_assets_tests.integration.faults.tables import both, leftovers
@@ -37,13 +37,6 @@ class Pause:
     def __init__(self, proxy: Proxy, resume: Change) -> None:
         self.proxy = proxy
         self.resume = resume
-
-
-@pytest.fixture
-def own_server() -> Iterator[EmbeddedServer]:
-    with running_server() as server:
-        server.start()
-        yield server
 
 
 def processes(server: EmbeddedServer) -> list[int]:

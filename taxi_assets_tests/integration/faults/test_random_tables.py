@@ -18,9 +18,10 @@ from taxi_assets.settings import Settings
 from taxi_assets.trips.datasets import Dataset
 from taxi_assets.trips.months import Month
 from taxi_assets.trips.quirks import Quirks
+from taxi_assets_tests.conftest import Fault
 from taxi_assets_tests.integration.faults.flow import run_flows
 from taxi_assets_tests.integration.faults.months import GREEN, YELLOW, Mirror, csv_of, load_month, packed
-from taxi_assets_tests.integration.faults.tables import both
+from taxi_assets_tests.integration.faults.tables import both, rows_of
 
 JANUARY = Month(2020, 1)
 MONTHS = (JANUARY, JANUARY.next, JANUARY.next.next)
@@ -88,16 +89,20 @@ def sides(server_url: str) -> tuple[Side, Side]:
     return Side(server_url, f"ours_{number}"), Side(server_url, f"flows_{number}")
 
 
-def assert_same(sides: tuple[Side, Side], folder: Path, dataset: Dataset, months: dict[Month, bytes]) -> None:
+def assert_same(
+    sides: tuple[Side, Side], folder: Path, dataset: Dataset, months: dict[Month, bytes], fault: Fault
+) -> None:
     ours, flows = (side.empty() for side in sides)
     mirror = Mirror(folder / "mirror")
     given = {"source_url": mirror.url, "data_dir": folder / "data", "postgres_url": ours.url, "max_outside_share": 1.0}
     chosen = Settings(_env_file=None, **given)  # type: ignore[arg-type]
     for month, body in months.items():
         path = mirror.publish(dataset, month, packed(body))
-        load_month(chosen, dataset, month)
-        run_flows(flows, dataset, [(month, path)])
-        assert both(ours, dataset) == both(flows, dataset)
+        with fault() as compare:
+            load_month(chosen, dataset, month)
+            run_flows(flows, dataset, [(month, path)])
+            compare(rows_of(flows, dataset), rows_of(ours, dataset))
+            assert both(ours, dataset) == both(flows, dataset)
 
 
 UNCHECKED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -106,15 +111,17 @@ UNCHECKED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 @settings(suppress_health_check=UNCHECKED)
 @given(st.sampled_from([YELLOW, GREEN]), quirks, st.integers(1, 300), st.integers(0, 2**32))
 def test_months_that_the_generator_draws(
-    sides: tuple[Side, Side], tmp_path: Path, dataset: Dataset, drawn: Quirks, count: int, seed: int
+    sides: tuple[Side, Side], tmp_path: Path, fault: Fault, dataset: Dataset, drawn: Quirks, count: int, seed: int
 ) -> None:
     months = {month: csv_of(dataset, month, count, seed, drawn) for month in MONTHS}
-    assert_same(sides, tmp_path, dataset, months)
+    assert_same(sides, tmp_path, dataset, months, fault)
 
 
 @settings(suppress_health_check=UNCHECKED)
 @given(st.lists(rows(YELLOW), min_size=1, max_size=3))
-def test_months_of_odd_cells(sides: tuple[Side, Side], tmp_path: Path, tables: list[list[tuple[str, ...]]]) -> None:
+def test_months_of_odd_cells(
+    sides: tuple[Side, Side], tmp_path: Path, fault: Fault, tables: list[list[tuple[str, ...]]]
+) -> None:
     """Cells that no file had so far, and that PostgreSQL takes: far years, infinity, quoted text, NaN."""
     months = {month: written(YELLOW, table) for month, table in zip(MONTHS, tables, strict=False)}
-    assert_same(sides, tmp_path, YELLOW, months)
+    assert_same(sides, tmp_path, YELLOW, months, fault)

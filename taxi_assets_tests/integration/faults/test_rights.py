@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
-import psycopg
 import pytest
 from psycopg import sql
 
@@ -16,13 +15,13 @@ from taxi_assets.postgres.flow_limit import Asker, FlowLimit, Surplus, bury, slo
 from taxi_assets.postgres.records import loaded_files
 from taxi_assets.settings import Settings
 from taxi_assets_tests.conftest import MakeSettings
+from taxi_assets_tests.integration.faults.conftest import Admin
 from taxi_assets_tests.integration.faults.flow import make_plain_tables
 from taxi_assets_tests.integration.faults.months import APRIL, YELLOW, Mirror, csv_of, load_month, packed
 from taxi_assets_tests.integration.faults.test_outages import elsewhere
 from taxi_assets_tests.reliability import Report
 
 ROWS = 500
-Admin = psycopg.Connection
 
 
 def nothing_there(_: Settings, __: Warehouse) -> None:
@@ -35,12 +34,6 @@ def tables_of_a_flow(_: Settings, warehouse: Warehouse) -> None:
 
 def loaded_by_the_owner(settings: Settings, _: Warehouse) -> None:
     load_month(settings, YELLOW, APRIL.next)
-
-
-@pytest.fixture
-def admin(warehouse: Warehouse) -> Iterator[Admin]:
-    with psycopg.connect(warehouse.url, autocommit=True) as connection:
-        yield connection
 
 
 @pytest.fixture
