@@ -33,7 +33,7 @@ def told_plainly(doing: str) -> Iterator[None]:
         raise GoogleError(f"{doing}: {_said(error)}; {_to_do(error)}") from error
     except DataCorruption as error:
         raise GoogleError(f"{doing}: the bytes were damaged on the way; run the month again") from error
-    except (TransportError, Unreachable, Timeout, RetryError, ConnectionError) as error:
+    except (TransportError, Unreachable, Timeout, RetryError, ConnectionError, TimeoutError) as error:
         raise GoogleError(
             f"{doing}: Google does not answer; check the network, then run it again (TAXI_GCP_TIMEOUT sets the limit)"
         ) from error

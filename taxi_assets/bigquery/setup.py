@@ -33,17 +33,17 @@ def _bucket(clients: Clients, name: str) -> Made:
     from google.api_core.exceptions import Conflict
 
     with told_plainly(f"making bucket {name} (its name must be nobody else's: GCP_BUCKET_NAME)"):
-        found = clients.storage.lookup_bucket(name, retry=clients.storage_retry)
+        found = clients.storage.lookup_bucket(name, **clients.storage_patience)
         if found is None:
             bucket = clients.storage.bucket(name)
             bucket.storage_class = STORAGE_CLASS
             try:
                 made = clients.storage.create_bucket(
-                    bucket, location=clients.target.location, retry=clients.storage_retry
+                    bucket, location=clients.target.location, **clients.storage_patience
                 )
                 return Made(f"bucket {name}", made.location or clients.target.location, made=True)
             except Conflict:  # another run made it meanwhile, or it is somebody else's: then this is refused
-                found = clients.storage.get_bucket(name, retry=clients.storage_retry)
+                found = clients.storage.get_bucket(name, **clients.storage_patience)
         return Made(f"bucket {name}", found.location or "an unknown place", made=False)
 
 
@@ -54,13 +54,13 @@ def _dataset(clients: Clients) -> Made:
     what = f"dataset {clients.display}"
     with told_plainly(f"making {what}"):
         try:
-            found = clients.bigquery.get_dataset(clients.display, retry=clients.retry)
+            found = clients.bigquery.get_dataset(clients.display, **clients.patience)
             return Made(what, found.location, made=False)
         except NotFound:
             wanted = bigquery.Dataset(clients.display)
             wanted.location = clients.target.location
         try:
-            made = clients.bigquery.create_dataset(wanted, retry=clients.retry)
+            made = clients.bigquery.create_dataset(wanted, **clients.patience)
             return Made(what, made.location, made=True)
         except Conflict:
-            return Made(what, clients.bigquery.get_dataset(clients.display, retry=clients.retry).location, made=False)
+            return Made(what, clients.bigquery.get_dataset(clients.display, **clients.patience).location, made=False)

@@ -54,7 +54,7 @@ def find_table(clients: Clients, name: str) -> Table | None:
 
     with told_plainly(f"looking at {name}"):
         try:
-            return clients.bigquery.get_table(name, retry=clients.retry)
+            return clients.bigquery.get_table(name, **clients.patience)
         except NotFound:
             return None
 
@@ -62,7 +62,7 @@ def find_table(clients: Clients, name: str) -> Table | None:
 def check_dataset(clients: Clients) -> None:
     """Raises GoogleError when the dataset is missing, or is not where GCP_LOCATION says."""
     with told_plainly(f"looking for dataset {clients.display}"):
-        found = clients.bigquery.get_dataset(clients.display, retry=clients.retry)
+        found = clients.bigquery.get_dataset(clients.display, **clients.patience)
     if found.location and found.location.lower() != clients.target.location.lower():
         raise GoogleError(
             f"dataset {clients.display} is in {found.location}, and GCP_LOCATION is {clients.target.location}: set "
@@ -75,7 +75,7 @@ def prepare_trips(clients: Clients, dataset: Dataset, table: str, labels: Labels
     sql = statements.main_table(dataset, quoted(table), partition_filter=partition_filter)
     run_statement(clients, sql, f"making {table}", labels)
     with told_plainly(f"looking at {table}"):
-        schema = clients.bigquery.get_table(table, retry=clients.retry).schema
+        schema = clients.bigquery.get_table(table, **clients.patience).schema
     wrong = _differences(schema, dataset.table_columns)
     if wrong:
         raise SettingsError(

@@ -77,7 +77,7 @@ def upload(clients: Clients, file: CsvFacts) -> Upload:
     bucket = clients.storage.bucket(clients.target.need_bucket())
     uri = f"gs://{bucket.name}/{file.name}"
     with told_plainly(f"uploading {uri}"):
-        there = bucket.get_blob(file.name, retry=clients.storage_retry)
+        there = bucket.get_blob(file.name, **clients.storage_patience)
         if there is not None and there.md5_hash == file.md5:
             return _upload(uri, there, start, sent=False)
         blob = bucket.blob(file.name, chunk_size=_PART)
@@ -88,11 +88,11 @@ def upload(clients: Clients, file: CsvFacts) -> Upload:
                     content_type="text/csv",
                     checksum="crc32c",
                     if_generation_match=there.generation if there else 0,
-                    retry=clients.storage_retry,
+                    **clients.storage_patience,
                 )
         except PreconditionFailed:  # another run put an object there since we looked; it must hold the same
             pass
-        blob.reload(retry=clients.storage_retry)
+        blob.reload(**clients.storage_patience)
     if blob.md5_hash != file.md5:
         raise GoogleError(
             f"uploading {uri}: {blob.size} bytes arrived that are not those of {file.name} ({file.size} bytes); run "
