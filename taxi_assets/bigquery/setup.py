@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from taxi_assets.bigquery.connection import Clients
 from taxi_assets.bigquery.refusals import told_plainly
 
-STORAGE_CLASS = "REGIONAL"
-"""As the flow asks for it: a bucket in one region."""
-
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -36,7 +33,7 @@ def _bucket(clients: Clients, name: str) -> Made:
         found = clients.storage.lookup_bucket(name, **clients.storage_patience)
         if found is None:
             bucket = clients.storage.bucket(name)
-            bucket.storage_class = STORAGE_CLASS
+            bucket.storage_class = _storage_class(clients.target.location)
             try:
                 made = clients.storage.create_bucket(
                     bucket, location=clients.target.location, **clients.storage_patience
@@ -45,6 +42,11 @@ def _bucket(clients: Clients, name: str) -> Made:
             except Conflict:  # another run made it meanwhile, or it is somebody else's: then this is refused
                 found = clients.storage.get_bucket(name, **clients.storage_patience)
         return Made(f"bucket {name}", found.location or "an unknown place", made=False)
+
+
+def _storage_class(location: str) -> str:
+    """As the flow asks for it in a region, such as europe-west2; Google refuses that for several, such as EU."""
+    return "REGIONAL" if "-" in location else "STANDARD"
 
 
 def _dataset(clients: Clients) -> Made:

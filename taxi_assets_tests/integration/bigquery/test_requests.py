@@ -42,15 +42,20 @@ def load(settings: Settings, tmp_path: Path, way: str = "external") -> int | Non
         return run_month(clients, settings, GREEN, APRIL, way).planned_bytes
 
 
+@pytest.mark.parametrize(
+    ("location", "storage_class"), [("EU", "STANDARD"), ("US", "STANDARD"), ("europe-west2", "REGIONAL")]
+)
 def test_bucket_and_dataset_are_asked_for_in_their_place(
-    bigquery_wire: Wire, storage_wire: Wire, settings: Settings
+    bigquery_wire: Wire, storage_wire: Wire, settings: Settings, location: str, storage_class: str
 ) -> None:
-    with open_google(settings) as clients:
+    """Google refuses REGIONAL for a place of several regions."""
+    with open_google(settings.model_copy(update={"gcp_location": location})) as clients:
         set_up(clients)
     bucket = body(storage_wire, "POST", "/b")
-    assert (bucket["name"], bucket["location"], bucket["storageClass"]) == (settings.gcp_bucket_name, "EU", "REGIONAL")
+    expected = (settings.gcp_bucket_name, location, storage_class)
+    assert (bucket["name"], bucket["location"], bucket["storageClass"]) == expected
     dataset = body(bigquery_wire, "POST", "/datasets")
-    assert (dataset["datasetReference"]["datasetId"], dataset["location"]) == (settings.gcp_dataset, "EU")
+    assert (dataset["datasetReference"]["datasetId"], dataset["location"]) == (settings.gcp_dataset, location)
 
 
 @pytest.mark.usefixtures("clients")
