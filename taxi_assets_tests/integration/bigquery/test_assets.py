@@ -8,7 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from dagster import AssetKey, DagsterInstance, Definitions, ExecuteInProcessResult
+from dagster import (
+    AssetKey,
+    AssetSelection,
+    DagsterInstance,
+    Definitions,
+    ExecuteInProcessResult,
+    define_asset_job,
+)
 from google.cloud.bigquery import QueryJob
 from typer.testing import CliRunner
 
@@ -106,6 +113,19 @@ def test_setting_chooses_the_way(settings: Settings, run: Run, way: str, first: 
     defs = build_defs(settings.model_copy(update={"bigquery_way": way}))
     result = run("green_bigquery_taxi", defs, partition_key="2020-04")
     assert materialized(result)[0] == (first, "2020-04")
+    assert metadata(result, "green_bq_trips")["rows_inserted"] == ROWS
+
+
+@pytest.mark.parametrize("way", ["external", "load"])
+@pytest.mark.usefixtures("clients")
+def test_all_assets_are_materialized_when_all_are_selected(settings: Settings, run: Run, way: str) -> None:
+    """As by "Materialize all": Dagster counts a partition of a selected asset without a materialization as failed."""
+    defs = build_defs(settings.model_copy(update={"bigquery_way": way}))
+    names = ("gcs_csv", "bq_external", "bq_staging", "bq_month", "bq_trips")
+    everything = define_asset_job("everything", AssetSelection.assets(*(f"green_{name}" for name in names)))
+    result = run("everything", Definitions.merge(defs, Definitions(jobs=[everything])), partition_key="2020-04")
+    assert result.success
+    assert materialized(result) == [(f"green_{name}", "2020-04") for name in names]
     assert metadata(result, "green_bq_trips")["rows_inserted"] == ROWS
 
 
