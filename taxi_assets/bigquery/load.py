@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from isal import igzip
-
 from taxi_assets.bigquery import statements
 from taxi_assets.bigquery.connection import Clients
 from taxi_assets.bigquery.jobs import (
@@ -26,7 +24,7 @@ from taxi_assets.bigquery.jobs import (
 from taxi_assets.bigquery.locks import merge_lock
 from taxi_assets.bigquery.refusals import told_plainly
 from taxi_assets.bigquery.tables import MonthTables, check_dataset, month_tables, prepare_trips, quoted
-from taxi_assets.bigquery.upload import CsvFacts, Upload, inspect, upload
+from taxi_assets.bigquery.upload import CsvFacts, Upload, inspect, unpacked, upload
 from taxi_assets.errors import FileError
 from taxi_assets.settings import Settings
 from taxi_assets.trips.datasets import Dataset
@@ -125,7 +123,7 @@ class MonthLoad:
         )
         what = f"loading {file.name}"
         start = time.perf_counter()
-        with told_plainly(what), igzip.open(file.raw.path, "rb") as stream:
+        with told_plainly(what), unpacked(file.raw) as stream:
             job = self.clients.bigquery.load_table_from_file(
                 stream,
                 self.tables.staging,

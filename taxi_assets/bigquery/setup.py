@@ -22,7 +22,8 @@ class Made:
 
 def set_up(clients: Clients) -> list[Made]:
     """Make the bucket, where GCP_BUCKET_NAME is set, and the dataset. Raises GoogleError."""
-    made = [_bucket(clients, clients.target.bucket)] if clients.target.bucket else []
+    bucket = clients.target.find_bucket()
+    made = [_bucket(clients, bucket)] if bucket else []
     return [*made, _dataset(clients)]
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from isal import igzip
 
 from taxi_assets.bigquery.connection import Clients
 from taxi_assets.bigquery.refusals import told_plainly
-from taxi_assets.errors import GoogleError
+from taxi_assets.errors import FileError, GoogleError
 from taxi_assets.trips.csvfile import TripCsv
 from taxi_assets.trips.datasets import Column, Dataset
 from taxi_assets.trips.source import RawFile
@@ -53,13 +55,27 @@ class Upload:
     seconds: float
 
 
+@contextmanager
+def unpacked(raw: RawFile) -> Iterator[IO[bytes]]:
+    """The CSV, read as it is unpacked. Raises FileError when it is gone: both warehouses use the file."""
+    try:
+        stream = igzip.open(raw.path, "rb")
+    except FileNotFoundError:
+        raise FileError(
+            f"{raw.path.name} is gone from the disk, as with TAXI_KEEP_RAW=false when PostgreSQL was loaded from it "
+            "meanwhile; run the month again"
+        ) from None
+    with stream:
+        yield stream
+
+
 def inspect(dataset: Dataset, raw: RawFile, name: str, max_bytes: int) -> CsvFacts:
     """Read the file through: header, rows, size, checksum. Raises FileError for a file that is not what it must be."""
     file = TripCsv(raw.path, dataset, max_bytes=max_bytes)
     for _ in file.chunks():
         pass
     digest, size = hashlib.md5(usedforsecurity=False), 0
-    with igzip.open(raw.path, "rb") as stream:
+    with unpacked(raw) as stream:
         while block := stream.read(_BLOCK):
             digest.update(block)
             size += len(block)
@@ -82,7 +98,7 @@ def upload(clients: Clients, file: CsvFacts) -> Upload:
             return _upload(uri, there, start, sent=False)
         blob = bucket.blob(file.name, chunk_size=_PART)
         try:
-            with igzip.open(file.raw.path, "rb") as stream:
+            with unpacked(file.raw) as stream:
                 blob.upload_from_file(
                     stream,
                     content_type="text/csv",

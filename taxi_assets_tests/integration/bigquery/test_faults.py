@@ -17,9 +17,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from taxi_assets.assets.google import open_google
 from taxi_assets.bigquery.connection import Clients
-from taxi_assets.errors import GoogleError, SettingsError, TaxiAssetsError
+from taxi_assets.bigquery.load import MonthLoad
+from taxi_assets.errors import FileError, GoogleError, SettingsError, TaxiAssetsError
 from taxi_assets.settings import Settings
 from taxi_assets.trips.sample import HARD, write_mirror
+from taxi_assets.trips.source import Source
 from taxi_assets_tests.integration.bigquery.conftest import APRIL, GREEN, MAY, read_settings, rows, run_month
 from taxi_assets_tests.integration.bigquery.wire import Answer, Request, Wire, google_error
 
@@ -130,6 +132,17 @@ def test_no_bucket_named(settings: Settings) -> None:
         assert run_month(found, without, GREEN, APRIL, "load").rows_inserted == ROWS
         with pytest.raises(SettingsError, match=r"GCP_BUCKET_NAME is not set.*TAXI_BIGQUERY_WAY=load"):
             run_month(found, without, GREEN, MAY)
+
+
+@pytest.mark.parametrize("way", ["external", "load"])
+def test_file_that_another_load_discarded_meanwhile(clients: Clients, settings: Settings, way: str) -> None:
+    """As with TAXI_KEEP_RAW=false, when PostgreSQL is loaded from the same file."""
+    source = Source.from_settings(settings)
+    loading = MonthLoad(clients, settings, GREEN, APRIL)
+    file = loading.inspect(source.fetch(GREEN, APRIL))
+    source.discard(GREEN, APRIL)
+    with pytest.raises(FileError, match=r"green_tripdata_2020-04.csv.gz is gone from the disk.*run the month again"):
+        (loading.upload if way == "external" else loading.load_staging)(file)
 
 
 def test_bucket_of_somebody_else(storage_wire: Wire, settings: Settings) -> None:
