@@ -2,7 +2,8 @@
 
 Two ways lead to a month's table: the file in a bucket and an external table over it (`{taxi}_gcs_csv`,
 `{taxi}_bq_external`), or a load job that is given the file itself (`{taxi}_bq_staging`). A run takes the way whose
-assets it selects, else the one that the settings say.
+assets it selects. One that selects those of both makes them all, since Dagster counts a partition without a
+materialization as failed, and goes on by the way that the settings say, as does one that selects neither.
 """
 
 from collections.abc import Iterator
@@ -15,7 +16,6 @@ from dagster import (
     AssetMaterialization,
     AssetsDefinition,
     AssetSpec,
-    BackfillPolicy,
     multi_asset,
 )
 
@@ -30,8 +30,8 @@ from taxi_assets.assets.checks import check_specs, evaluate, failed_file
 from taxi_assets.assets.metadata import Metadata
 from taxi_assets.assets.months import MonthEvent, run_months
 from taxi_assets.assets.partitions import monthly_partitions
-from taxi_assets.assets.postgres import OWNERS
 from taxi_assets.assets.request import REPLACE_TAG
+from taxi_assets.assets.specs import Described, asset_specs, backfill_policy
 from taxi_assets.errors import FileError
 from taxi_assets.settings import Settings
 from taxi_assets.trips.datasets import Dataset
@@ -59,7 +59,7 @@ def bigquery_assets(dataset: Dataset, settings: Settings) -> AssetsDefinition:
         specs=_specs(dataset),
         check_specs=check_specs(asset_key(dataset, "bq_month"), partitions),
         partitions_def=partitions,
-        backfill_policy=BackfillPolicy.single_run(),
+        backfill_policy=backfill_policy(settings),
         can_subset=True,
     )
     def load_months(context: AssetExecutionContext) -> Iterator[MonthEvent]:
@@ -80,59 +80,23 @@ def asset_key(dataset: Dataset, name: str) -> AssetKey:
 
 def _specs(dataset: Dataset) -> list[AssetSpec]:
     taxi, table = dataset.taxi, dataset.table
-    own = f"{table}_YYYY_MM"
-    described: list[tuple[str, list[str], set[str], str, Metadata]] = [
-        (
-            "gcs_csv",
-            ["raw_csv"],
-            {"gcs", "csv"},
-            f"A {taxi} month's CSV in the bucket, unpacked.",
-            {},
-        ),
-        (
-            "bq_external",
-            ["gcs_csv"],
-            {"bigquery", "table"},
-            f"{own}_ext: the CSV as BigQuery reads it in the bucket.",
-            table_definition(dataset.columns),
-        ),
-        (
-            "bq_staging",
-            ["raw_csv"],
-            {"bigquery", "table"},
-            f"{own}_staging: the CSV, loaded without a bucket.",
-            {},
-        ),
-        (
-            "bq_month",
-            ["bq_external", "bq_staging"],
-            {"bigquery", "table"},
-            f"{own}: the month with row id and file name.",
-            table_definition(dataset.table_columns),
-        ),
-        (
-            "bq_trips",
-            ["bq_month"],
-            {"bigquery", "table"},
-            f"{table}: all trips, each file's new ids merged in.",
-            table_definition(dataset.table_columns),
-        ),
-    ]
-    return [
-        AssetSpec(
-            asset_key(dataset, name),
-            deps=[asset_key(dataset, dep) for dep in deps],
-            description=description,
-            group_name=GROUP,
-            owners=OWNERS,
-            kinds=kinds,
-            code_version=CODE_VERSION,
-            metadata=metadata,
-            tags={"taxi": taxi},
-            skippable=True,  # months report themselves; the step returns nothing
-        )
-        for name, deps, kinds, description, metadata in described
-    ]
+    own, kinds = f"{table}_YYYY_MM", {"bigquery", "table"}
+    raw, uploaded, external, staging, month, trips = (
+        asset_key(dataset, name) for name in ("raw_csv", *EXTERNAL_WAY, *LOAD_WAY, *BOTH_WAYS)
+    )
+    as_read, as_kept = table_definition(dataset.columns), table_definition(dataset.table_columns)
+    return asset_specs(
+        dataset,
+        GROUP,
+        CODE_VERSION,
+        [
+            Described(uploaded, [raw], {"gcs", "csv"}, f"A {taxi} month's CSV in the bucket, unpacked."),
+            Described(external, [uploaded], kinds, f"{own}_ext: the CSV as BigQuery reads it in the bucket.", as_read),
+            Described(staging, [raw], kinds, f"{own}_staging: the CSV, loaded without a bucket."),
+            Described(month, [external, staging], kinds, f"{own}: the month with row id and file name.", as_kept),
+            Described(trips, [month], kinds, f"{table}: all trips, each file's new ids merged in.", as_kept),
+        ],
+    )
 
 
 class _MonthRun:
@@ -175,12 +139,12 @@ class _MonthRun:
                 source.discard(self.dataset, self.month)
 
     def _source_tables(self, month: "MonthLoad", file: "CsvFacts", way: str) -> Iterator[MonthEvent]:
-        if way == "load":
+        if way == "external" or self._wanted(*EXTERNAL_WAY):
+            yield self._materialized("gcs_csv", upload_metadata(month.upload(file)))
+            if self._wanted("bq_external", *BOTH_WAYS):
+                yield self._materialized("bq_external", job_metadata(month.make_external(file), month.tables.external))
+        if way == "load" or self._wanted(*LOAD_WAY):
             yield self._materialized("bq_staging", job_metadata(month.load_staging(file), month.tables.staging))
-            return
-        yield self._materialized("gcs_csv", upload_metadata(month.upload(file)))
-        if self._wanted("bq_external", *BOTH_WAYS):
-            yield self._materialized("bq_external", job_metadata(month.make_external(file), month.tables.external))
 
     def _own_table(self, month: "MonthLoad", way: str) -> Iterator[MonthEvent]:
         month.make_month(way)

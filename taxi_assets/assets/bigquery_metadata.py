@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dagster import MetadataValue, TableColumn, TableRecord, TableSchema
+from dagster import MetadataValue, TableColumn, TableSchema
 
-from taxi_assets.assets.metadata import Metadata
+from taxi_assets.assets.metadata import Metadata, preview
 from taxi_assets.trips.datasets import Column, Dataset
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def table_definition(columns: Sequence[Column]) -> Metadata:
     """Of the asset itself: the columns. The table's full name is known when a month is loaded."""
-    return {"dagster/column_schema": _schema(columns)}
+    return {"dagster/column_schema": table_schema(columns)}
 
 
 def upload_metadata(upload: Upload) -> Metadata:
@@ -58,7 +58,7 @@ def month_metadata(load: Load, dataset: Dataset, tables: MonthTables) -> Metadat
         "dagster/partition_row_count": load.rows_read,
         "rows_read": load.rows_read,
         "csv_bytes": load.csv_bytes,
-        "preview": _preview(load, dataset),
+        "preview": preview(load.preview, dataset, table_schema),
     }
 
 
@@ -83,21 +83,5 @@ def trips_metadata(load: Load, tables: MonthTables) -> Metadata:
     }
 
 
-def _schema(columns: Sequence[Column]) -> TableSchema:
+def table_schema(columns: Sequence[Column]) -> TableSchema:
     return TableSchema([TableColumn(c.name, c.bigquery, description=c.description) for c in columns])
-
-
-def _preview(load: Load, dataset: Dataset) -> MetadataValue[Any]:
-    names = [column.name for column in dataset.table_columns]
-    return MetadataValue.table(
-        records=[
-            TableRecord({name: _cell(value) for name, value in zip(names, row, strict=True)}) for row in load.preview
-        ],
-        schema=_schema(dataset.table_columns),
-    )
-
-
-def _cell(value: Any) -> str | int | float | bool | None:
-    if isinstance(value, bytes):
-        return value.hex()
-    return value if value is None or isinstance(value, str | int | float | bool) else str(value)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dagster import (
     MetadataValue,
     TableColumn,
     TableColumnConstraints,
+    TableMetadataValue,
     TableRecord,
     TableSchema,
 )
@@ -69,7 +70,7 @@ def staging_metadata(load: Load, dataset: Dataset) -> Metadata:
         "rows_read": load.rows_read,
         "csv_bytes": load.csv_bytes,
         "rows_per_second": round(load.rows_read / max(load.seconds["copy"], 1e-6)),
-        "preview": _preview(load, dataset),
+        "preview": preview(load.preview, dataset, table_schema),
         "dagster/column_schema": table_schema(dataset.table_columns),
         **({"rows_kept_of_an_unfinished_load": load.staging_kept} if load.staging_kept else {}),
     }
@@ -91,18 +92,22 @@ def trips_metadata(load: Load, seconds_dagster: float) -> Metadata:
     }
 
 
-def _preview(load: Load, dataset: Dataset) -> MetadataValue[Any]:
+def preview(
+    rows: Sequence[tuple[Any, ...]], dataset: Dataset, schema: Callable[[tuple[Column, ...]], TableSchema]
+) -> TableMetadataValue:
+    """Rows of a table of trips, in the columns that tell most; `schema` names them as the warehouse does."""
     columns = {
         place: column
         for place, column in enumerate(dataset.table_columns)
         if column is dataset.pickup or column.sql_name in _PREVIEWED
     }
+    shown = schema(tuple(columns.values()))
     return MetadataValue.table(
         records=[
-            TableRecord({column.sql_name: _cell(row[place]) for place, column in columns.items()})
-            for row in load.preview
+            TableRecord({c.name: _cell(row[place]) for c, place in zip(shown.columns, columns, strict=True)})
+            for row in rows
         ],
-        schema=table_schema(tuple(columns.values())),
+        schema=shown,
     )
 
 

@@ -15,7 +15,6 @@ from dagster import (
     AssetMaterialization,
     AssetsDefinition,
     AssetSpec,
-    BackfillPolicy,
     multi_asset,
 )
 from dagster._utils.interrupts import raise_interrupts_as
@@ -27,6 +26,7 @@ from taxi_assets.assets.metadata import Metadata, raw_metadata, staging_metadata
 from taxi_assets.assets.months import MonthEvent, run_months
 from taxi_assets.assets.partitions import monthly_partitions
 from taxi_assets.assets.request import REPLACE_TAG
+from taxi_assets.assets.specs import Described, asset_specs, backfill_policy
 from taxi_assets.errors import FileError, UnavailableError
 from taxi_assets.settings import Settings
 from taxi_assets.trips.datasets import Dataset
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 CODE_VERSION = "1"
 _ATTEMPTS = 3
 GROUP = "postgres"
-OWNERS = ["team:taxi_assets"]
 RELEASE = AssetKey("nyc_tlc_release")
 
 
@@ -63,7 +62,7 @@ def postgres_assets(dataset: Dataset, settings: Settings) -> AssetsDefinition:
         specs=_specs(dataset),
         check_specs=check_specs(AssetKey(f"{dataset.taxi}_staging"), partitions),
         partitions_def=partitions,
-        backfill_policy=_backfill_policy(settings),
+        backfill_policy=backfill_policy(settings),
         can_subset=True,
     )
     def load_months(context: AssetExecutionContext) -> Iterator[MonthEvent]:
@@ -86,26 +85,19 @@ def postgres_assets(dataset: Dataset, settings: Settings) -> AssetsDefinition:
     return load_months
 
 
-def _backfill_policy(settings: Settings) -> BackfillPolicy:
-    """How the UI splits a range of months. A process for each run costs seconds before it does anything."""
-    if settings.backfill_policy == "per_month":
-        return BackfillPolicy.multi_run(max_partitions_per_run=1)
-    return BackfillPolicy.single_run()
-
-
 def _specs(dataset: Dataset) -> list[AssetSpec]:
     taxi = dataset.taxi
     raw, staging, trips = (AssetKey(f"{taxi}_{name}") for name in ("raw_csv", "staging", "trips"))
     described = [
-        (raw, [RELEASE], {"csv"}, f"A {taxi} month's file as published, verified, gzipped on the disk.", {}),
-        (
+        Described(raw, [RELEASE], {"csv"}, f"A {taxi} month's file as published, verified, gzipped on the disk."),
+        Described(
             staging,
             [raw],
             {"postgres", "table"},
             f"public.{dataset.staging_table}: the month loaded last.",
             table_definition(dataset, dataset.staging_table),
         ),
-        (
+        Described(
             trips,
             [staging],
             {"postgres", "table"},
@@ -113,21 +105,7 @@ def _specs(dataset: Dataset) -> list[AssetSpec]:
             table_definition(dataset, dataset.table),
         ),
     ]
-    return [
-        AssetSpec(
-            key,
-            deps=deps,
-            description=description,
-            group_name=GROUP,
-            owners=OWNERS,
-            kinds=kinds,
-            code_version=CODE_VERSION,
-            metadata=metadata,
-            tags={"taxi": taxi},
-            skippable=True,  # months report themselves; the step returns nothing
-        )
-        for key, deps, kinds, description, metadata in described
-    ]
+    return asset_specs(dataset, GROUP, CODE_VERSION, described)
 
 
 class _MonthRun:

@@ -6,8 +6,8 @@ import base64
 import binascii
 import json
 import os
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from taxi_assets.bigquery.target import Target
 from taxi_assets.errors import SettingsError
@@ -24,6 +24,13 @@ BIGQUERY_EMULATOR, STORAGE_EMULATOR = "BIGQUERY_EMULATOR_HOST", "STORAGE_EMULATO
 """Variables that Google's clients read themselves: the URL of a stand-in."""
 
 
+class Patience(TypedDict):
+    """How a call is repeated, and how many seconds one request may be silent. Without the second it may be for ever."""
+
+    retry: Retry
+    timeout: float
+
+
 @dataclass(frozen=True, slots=True)
 class Clients:
     """A client for each service, and what they work on."""
@@ -31,15 +38,20 @@ class Clients:
     target: Target
     bigquery: bigquery.Client
     storage: storage.Client
-    retry: Retry = field(repr=False)
-    """For BigQuery."""
-    storage_retry: Retry = field(repr=False)
-    """For Cloud Storage, whose uploads fail in a way of their own."""
+    patience: Patience = field(repr=False)
+    """For every call to BigQuery."""
+    storage_patience: Patience = field(repr=False)
+    """For every call to Cloud Storage, whose uploads fail in a way of their own."""
 
     @property
     def display(self) -> str:
         """The dataset as a person writes it."""
         return f"{self.target.project}.{self.target.dataset}"
+
+    def within(self, seconds: float) -> Clients:
+        """The same, asking BigQuery for so many seconds at most."""
+        hasty = Patience(retry=self.patience["retry"].with_timeout(seconds), timeout=seconds / 2)
+        return replace(self, patience=hasty)
 
 
 def bigquery_client(settings: Settings, project: str, location: str) -> bigquery.Client:
@@ -59,12 +71,18 @@ def storage_client(settings: Settings, project: str) -> storage.Client:
 
 
 def with_patience(settings: Settings, target: Target, bigquery: bigquery.Client, storage: storage.Client) -> Clients:
-    """Both clients, asking again for TAXI_GCP_TIMEOUT seconds when Google does not answer or is overloaded."""
+    """Both clients, asking again for TAXI_GCP_TIMEOUT seconds when Google does not answer or is overloaded.
+
+    A request may take half of it, so that one that was lost on the way is sent again.
+    """
     from google.cloud.bigquery.retry import DEFAULT_RETRY
     from google.cloud.storage.retry import DEFAULT_RETRY as STORAGE_RETRY
 
     seconds = settings.gcp_timeout
-    return Clients(target, bigquery, storage, DEFAULT_RETRY.with_timeout(seconds), STORAGE_RETRY.with_timeout(seconds))
+    patience, storage_patience = (
+        Patience(retry=retry.with_timeout(seconds), timeout=seconds / 2) for retry in (DEFAULT_RETRY, STORAGE_RETRY)
+    )
+    return Clients(target, bigquery, storage, patience, storage_patience)
 
 
 def require_extra() -> None:

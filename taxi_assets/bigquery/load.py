@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from isal import igzip
-
 from taxi_assets.bigquery import statements
 from taxi_assets.bigquery.connection import Clients
 from taxi_assets.bigquery.jobs import (
@@ -21,11 +19,12 @@ from taxi_assets.bigquery.jobs import (
     planned_bytes,
     query_rows,
     run_statement,
+    wait_for,
 )
 from taxi_assets.bigquery.locks import merge_lock
 from taxi_assets.bigquery.refusals import told_plainly
 from taxi_assets.bigquery.tables import MonthTables, check_dataset, month_tables, prepare_trips, quoted
-from taxi_assets.bigquery.upload import CsvFacts, Upload, inspect, upload
+from taxi_assets.bigquery.upload import CsvFacts, Upload, inspect, unpacked, upload
 from taxi_assets.errors import FileError
 from taxi_assets.settings import Settings
 from taxi_assets.trips.datasets import Dataset
@@ -124,11 +123,16 @@ class MonthLoad:
         )
         what = f"loading {file.name}"
         start = time.perf_counter()
-        with told_plainly(what), igzip.open(file.raw.path, "rb") as stream:
+        with told_plainly(what), unpacked(file.raw) as stream:
             job = self.clients.bigquery.load_table_from_file(
-                stream, self.tables.staging, job_config=config, job_id=new_job_id(what), num_retries=3
+                stream,
+                self.tables.staging,
+                job_config=config,
+                job_id=new_job_id(what),
+                num_retries=3,
+                timeout=self.clients.patience["timeout"],
             )
-            job.result(retry=self.clients.retry)
+            wait_for(self.clients, job)
         self._expire(self.tables.staging)
         return self._remember("staging", load_figures(self.clients, job, time.perf_counter() - start))
 
@@ -180,11 +184,10 @@ class MonthLoad:
         trips, keep_filter = self.tables.trips, self.settings.bigquery_partition_filter
         prepare_trips(self.clients, self.dataset, trips, self._labels, partition_filter=keep_filter)
         self.load.planned_bytes = planned_bytes(self.clients, sql, what)
-        job_id = new_job_id(what)
-        with merge_lock(self.clients, trips, job_id, self.settings.lock_timeout):
-            figures = self._run("merge", what, sql, job_id)
+        with merge_lock(self.clients, trips, what, self.settings.lock_timeout) as job_ids:
+            figures = self._run("merge", what, sql, job_ids)
         with told_plainly(what):
-            self.load.total_rows = int(self.clients.bigquery.get_table(trips, retry=self.clients.retry).num_rows or 0)
+            self.load.total_rows = int(self.clients.bigquery.get_table(trips, **self.clients.patience).num_rows or 0)
         return figures
 
     def _look(self) -> None:
@@ -209,7 +212,7 @@ class MonthLoad:
         )
         self.load.repeated_ids = repeated.repeated
         with told_plainly(what):
-            rows = self.clients.bigquery.list_rows(self.tables.month, max_results=5, retry=self.clients.retry)
+            rows = self.clients.bigquery.list_rows(self.tables.month, max_results=5, **self.clients.patience)
             self.load.preview = [tuple(row) for row in rows]
         self._check(sum(row.in_all for row in days))
 
@@ -226,8 +229,8 @@ class MonthLoad:
                 "TAXI_MAX_OUTSIDE_SHARE if it is right"
             )
 
-    def _run(self, step: str, what: str, sql: str, job_id: str | None = None) -> JobFigures:
-        return self._remember(step, run_statement(self.clients, sql, what, self._labels, job_id))
+    def _run(self, step: str, what: str, sql: str, job_ids: Iterator[str] | None = None) -> JobFigures:
+        return self._remember(step, run_statement(self.clients, sql, what, self._labels, job_ids))
 
     def _remember(self, step: str, figures: JobFigures) -> JobFigures:
         self.load.jobs[step] = figures
@@ -248,6 +251,6 @@ class MonthLoad:
         if days is None:
             return
         with told_plainly(f"setting when {name} expires"):
-            table = self.clients.bigquery.get_table(name, retry=self.clients.retry)
+            table = self.clients.bigquery.get_table(name, **self.clients.patience)
             table.expires = datetime.now(UTC) + timedelta(days=days)
-            self.clients.bigquery.update_table(table, ["expires"], retry=self.clients.retry)
+            self.clients.bigquery.update_table(table, ["expires"], **self.clients.patience)

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 SETUP = "dagster job execute -m taxi_assets.definitions -j gcp_setup"
 ROLES = "roles/bigquery.dataEditor, roles/bigquery.jobUser and, for the bucket, roles/storage.admin"
+_RENEW = (
+    "if they are a service account's key, make a new one and set SECRET_GCP_CREDS anew; if they are a login, renew it "
+    "with: gcloud auth application-default login"
+)
 _QUOTA = {"quotaExceeded", "rateLimitExceeded", "jobRateLimitExceeded", "userRateLimitExceeded"}
 
 
@@ -33,14 +37,13 @@ def told_plainly(doing: str) -> Iterator[None]:
         raise GoogleError(f"{doing}: {_said(error)}; {_to_do(error)}") from error
     except DataCorruption as error:
         raise GoogleError(f"{doing}: the bytes were damaged on the way; run the month again") from error
-    except (TransportError, Unreachable, Timeout, RetryError, ConnectionError) as error:
+    except (TransportError, Unreachable, Timeout, RetryError, ConnectionError, TimeoutError) as error:
         raise GoogleError(
             f"{doing}: Google does not answer; check the network, then run it again (TAXI_GCP_TIMEOUT sets the limit)"
         ) from error
     except GoogleAuthError as error:
         raise GoogleError(
-            f"{doing}: Google does not accept the credentials ({_one_line(str(error))[:120]}); make a new key for the "
-            "service account and set SECRET_GCP_CREDS anew"
+            f"{doing}: Google does not accept the credentials ({_one_line(str(error))[:120]}); {_RENEW}"
         ) from error
 
 
@@ -78,7 +81,7 @@ def _to_do(error: GoogleAPICallError) -> str:  # noqa: PLR0911 — a table of an
     if error.code == 404:
         return f"check GCP_PROJECT_ID, GCP_DATASET and GCP_BUCKET_NAME, or make what is missing: {SETUP}"
     if error.code == 401:
-        return "make a new key for the service account and set SECRET_GCP_CREDS anew"
+        return _RENEW
     if error.code == 403:
         return f"check the names, and that the service account has {ROLES}"
     if error.code is not None and error.code >= 500:

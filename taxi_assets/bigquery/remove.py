@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from taxi_assets.bigquery import statements
 from taxi_assets.bigquery.connection import Clients
-from taxi_assets.bigquery.jobs import new_job_id, run_statement
+from taxi_assets.bigquery.jobs import run_statement
 from taxi_assets.bigquery.locks import merge_lock
 from taxi_assets.bigquery.refusals import told_plainly
 from taxi_assets.bigquery.tables import check_dataset, find_table, month_tables, quoted
@@ -23,11 +23,10 @@ def remove(clients: Clients, dataset: Dataset, month: Month, lock_timeout: float
     what, removed = f"removing {filename}", 0
     if find_table(clients, tables.trips) is not None:
         sql = statements.of_file("delete_file.sql", dataset, quoted(tables.trips), filename)
-        job_id = new_job_id(what)
-        with merge_lock(clients, tables.trips, job_id, lock_timeout):
+        with merge_lock(clients, tables.trips, what, lock_timeout) as job_ids:
             labels = {"taxi": dataset.taxi, "month": str(month)}
-            removed = run_statement(clients, sql, what, labels, job_id).rows_written or 0
+            removed = run_statement(clients, sql, what, labels, job_ids).rows_written or 0
     with told_plainly(what):
         for name in (tables.month, tables.external, tables.staging):
-            clients.bigquery.delete_table(name, not_found_ok=True, retry=clients.retry)
+            clients.bigquery.delete_table(name, not_found_ok=True, **clients.patience)
     return removed

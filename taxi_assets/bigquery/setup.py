@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from taxi_assets.bigquery.connection import Clients
 from taxi_assets.bigquery.refusals import told_plainly
 
-STORAGE_CLASS = "REGIONAL"
-"""As the flow asks for it: a bucket in one region."""
-
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -25,7 +22,8 @@ class Made:
 
 def set_up(clients: Clients) -> list[Made]:
     """Make the bucket, where GCP_BUCKET_NAME is set, and the dataset. Raises GoogleError."""
-    made = [_bucket(clients, clients.target.bucket)] if clients.target.bucket else []
+    bucket = clients.target.find_bucket()
+    made = [_bucket(clients, bucket)] if bucket else []
     return [*made, _dataset(clients)]
 
 
@@ -33,18 +31,23 @@ def _bucket(clients: Clients, name: str) -> Made:
     from google.api_core.exceptions import Conflict
 
     with told_plainly(f"making bucket {name} (its name must be nobody else's: GCP_BUCKET_NAME)"):
-        found = clients.storage.lookup_bucket(name, retry=clients.storage_retry)
+        found = clients.storage.lookup_bucket(name, **clients.storage_patience)
         if found is None:
             bucket = clients.storage.bucket(name)
-            bucket.storage_class = STORAGE_CLASS
+            bucket.storage_class = _storage_class(clients.target.location)
             try:
                 made = clients.storage.create_bucket(
-                    bucket, location=clients.target.location, retry=clients.storage_retry
+                    bucket, location=clients.target.location, **clients.storage_patience
                 )
                 return Made(f"bucket {name}", made.location or clients.target.location, made=True)
             except Conflict:  # another run made it meanwhile, or it is somebody else's: then this is refused
-                found = clients.storage.get_bucket(name, retry=clients.storage_retry)
+                found = clients.storage.get_bucket(name, **clients.storage_patience)
         return Made(f"bucket {name}", found.location or "an unknown place", made=False)
+
+
+def _storage_class(location: str) -> str:
+    """As the flow asks for it in a region, such as europe-west2; Google refuses that for several, such as EU."""
+    return "REGIONAL" if "-" in location else "STANDARD"
 
 
 def _dataset(clients: Clients) -> Made:
@@ -54,13 +57,13 @@ def _dataset(clients: Clients) -> Made:
     what = f"dataset {clients.display}"
     with told_plainly(f"making {what}"):
         try:
-            found = clients.bigquery.get_dataset(clients.display, retry=clients.retry)
+            found = clients.bigquery.get_dataset(clients.display, **clients.patience)
             return Made(what, found.location, made=False)
         except NotFound:
             wanted = bigquery.Dataset(clients.display)
             wanted.location = clients.target.location
         try:
-            made = clients.bigquery.create_dataset(wanted, retry=clients.retry)
+            made = clients.bigquery.create_dataset(wanted, **clients.patience)
             return Made(what, made.location, made=True)
         except Conflict:
-            return Made(what, clients.bigquery.get_dataset(clients.display, retry=clients.retry).location, made=False)
+            return Made(what, clients.bigquery.get_dataset(clients.display, **clients.patience).location, made=False)

@@ -85,6 +85,11 @@ def of_file(name: str, dataset: Dataset, trips: str, filename: str) -> str:
     return statement(name, trips=trips, filename=literal(filename), every_partition=every_partition(dataset))
 
 
+def loaded_files(dataset: Dataset, trips: str) -> str:
+    """The files that brought rows to trips."""
+    return statement("loaded_files.sql", trips=trips, every_partition=every_partition(dataset))
+
+
 def contents(dataset: Dataset, trips: str, filenames: Iterable[str]) -> str:
     """Of each file in trips: rows, repeated ids, and the checksum over the rows' text."""
     return statement(

@@ -54,7 +54,7 @@ def find_table(clients: Clients, name: str) -> Table | None:
 
     with told_plainly(f"looking at {name}"):
         try:
-            return clients.bigquery.get_table(name, retry=clients.retry)
+            return clients.bigquery.get_table(name, **clients.patience)
         except NotFound:
             return None
 
@@ -62,7 +62,7 @@ def find_table(clients: Clients, name: str) -> Table | None:
 def check_dataset(clients: Clients) -> None:
     """Raises GoogleError when the dataset is missing, or is not where GCP_LOCATION says."""
     with told_plainly(f"looking for dataset {clients.display}"):
-        found = clients.bigquery.get_dataset(clients.display, retry=clients.retry)
+        found = clients.bigquery.get_dataset(clients.display, **clients.patience)
     if found.location and found.location.lower() != clients.target.location.lower():
         raise GoogleError(
             f"dataset {clients.display} is in {found.location}, and GCP_LOCATION is {clients.target.location}: set "
@@ -71,16 +71,26 @@ def check_dataset(clients: Clients) -> None:
 
 
 def prepare_trips(clients: Clients, dataset: Dataset, table: str, labels: Labels, *, partition_filter: bool) -> None:
-    """Make the trips table if it is not there. Raises SettingsError when one is there with other columns."""
+    """Make the trips table if it is not there.
+
+    Raises SettingsError when one is there with other columns, or when it would not keep its rows.
+    """
     sql = statements.main_table(dataset, quoted(table), partition_filter=partition_filter)
     run_statement(clients, sql, f"making {table}", labels)
     with told_plainly(f"looking at {table}"):
-        schema = clients.bigquery.get_table(table, retry=clients.retry).schema
-    wrong = _differences(schema, dataset.table_columns)
+        found = clients.bigquery.get_table(table, **clients.patience)
+    wrong = _differences(found.schema, dataset.table_columns)
     if wrong:
         raise SettingsError(
             f"{table} is not a table of {dataset.taxi} trips as the flow makes it: {wrong}; rename it, or set "
             "GCP_DATASET to another dataset"
+        )
+    partitions = found.time_partitioning
+    if found.expires is not None or (partitions is not None and partitions.expiration_ms is not None):
+        raise SettingsError(
+            f"{table} loses its rows after a while, as tables do that are made in a dataset with a default expiration; "
+            f"keep them with: ALTER TABLE {quoted(table)} SET OPTIONS (expiration_timestamp = NULL, "
+            "partition_expiration_days = NULL), then run the month again"
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from taxi_assets.errors import MissingKeyError, SettingsError
@@ -30,6 +30,8 @@ class Target:
     location: str
     dataset: str
     bucket: str | None
+    """None when there is none, or when it was not looked for, as the settings' way needs none."""
+    lookup: KeyLookup | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def resolve(cls, settings: Settings, lookup: KeyLookup) -> Target:
@@ -44,27 +46,30 @@ class Target:
         }
         found = {key: _checked(key, value or _required(lookup, key)) for key, value in known.items()}
         bucket = settings.gcp_bucket_name
-        if bucket is None and settings.bigquery_way != "load":
-            bucket = _optional(lookup, "GCP_BUCKET_NAME")
-        return cls(
-            found["GCP_PROJECT_ID"],
-            found["GCP_LOCATION"],
-            found["GCP_DATASET"],
-            _checked("GCP_BUCKET_NAME", bucket) if bucket else None,
-        )
+        if bucket is not None:
+            bucket = _checked("GCP_BUCKET_NAME", bucket)
+        elif settings.bigquery_way != "load":
+            bucket = _bucket(lookup)
+        return cls(found["GCP_PROJECT_ID"], found["GCP_LOCATION"], found["GCP_DATASET"], bucket, lookup)
 
     def way(self, settings: Settings) -> Way:
         """The way by TAXI_BIGQUERY_WAY, else by whether there is a bucket."""
         return settings.bigquery_way or ("external" if self.bucket else "load")
 
+    def find_bucket(self) -> str | None:
+        """The bucket, looked for in the key-value store too, whatever way the settings say."""
+        return self.bucket or (_bucket(self.lookup) if self.lookup else None)
+
     def need_bucket(self) -> str:
         """The bucket. Raises SettingsError when there is none."""
-        if self.bucket is None:
+        bucket = self.find_bucket()
+        if bucket is None:
             raise SettingsError(
-                "GCP_BUCKET_NAME is not set, and external tables read from a bucket: set it "
-                "(taxi-assets kv set GCP_BUCKET_NAME …), or load without one by TAXI_BIGQUERY_WAY=load"
+                "GCP_BUCKET_NAME is not set, and external tables read from a bucket: set it (taxi-assets kv set "
+                "GCP_BUCKET_NAME …), or load without one: leave out the assets gcs_csv and bq_external, as the job "
+                "bq_load_taxi does, or set TAXI_BIGQUERY_WAY=load"
             )
-        return self.bucket
+        return bucket
 
 
 def _checked(key: str, value: str) -> str:
@@ -80,8 +85,8 @@ def _required(lookup: KeyLookup, key: str) -> str:
         raise MissingKeyError(f"{key} is not set in the environment, and {error}") from None
 
 
-def _optional(lookup: KeyLookup, key: str) -> str | None:
+def _bucket(lookup: KeyLookup) -> str | None:
     try:
-        return lookup(key)
+        return _checked("GCP_BUCKET_NAME", lookup("GCP_BUCKET_NAME"))
     except MissingKeyError:
         return None

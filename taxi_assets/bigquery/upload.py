@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from isal import igzip
 
 from taxi_assets.bigquery.connection import Clients
 from taxi_assets.bigquery.refusals import told_plainly
-from taxi_assets.errors import GoogleError
+from taxi_assets.errors import FileError, GoogleError
 from taxi_assets.trips.csvfile import TripCsv
 from taxi_assets.trips.datasets import Column, Dataset
 from taxi_assets.trips.source import RawFile
@@ -53,13 +55,27 @@ class Upload:
     seconds: float
 
 
+@contextmanager
+def unpacked(raw: RawFile) -> Iterator[IO[bytes]]:
+    """The CSV, read as it is unpacked. Raises FileError when it is gone: both warehouses use the file."""
+    try:
+        stream = igzip.open(raw.path, "rb")
+    except FileNotFoundError:
+        raise FileError(
+            f"{raw.path.name} is gone from the disk, as with TAXI_KEEP_RAW=false when PostgreSQL was loaded from it "
+            "meanwhile; run the month again"
+        ) from None
+    with stream:
+        yield stream
+
+
 def inspect(dataset: Dataset, raw: RawFile, name: str, max_bytes: int) -> CsvFacts:
     """Read the file through: header, rows, size, checksum. Raises FileError for a file that is not what it must be."""
     file = TripCsv(raw.path, dataset, max_bytes=max_bytes)
     for _ in file.chunks():
         pass
     digest, size = hashlib.md5(usedforsecurity=False), 0
-    with igzip.open(raw.path, "rb") as stream:
+    with unpacked(raw) as stream:
         while block := stream.read(_BLOCK):
             digest.update(block)
             size += len(block)
@@ -77,22 +93,22 @@ def upload(clients: Clients, file: CsvFacts) -> Upload:
     bucket = clients.storage.bucket(clients.target.need_bucket())
     uri = f"gs://{bucket.name}/{file.name}"
     with told_plainly(f"uploading {uri}"):
-        there = bucket.get_blob(file.name, retry=clients.storage_retry)
+        there = bucket.get_blob(file.name, **clients.storage_patience)
         if there is not None and there.md5_hash == file.md5:
             return _upload(uri, there, start, sent=False)
         blob = bucket.blob(file.name, chunk_size=_PART)
         try:
-            with igzip.open(file.raw.path, "rb") as stream:
+            with unpacked(file.raw) as stream:
                 blob.upload_from_file(
                     stream,
                     content_type="text/csv",
                     checksum="crc32c",
                     if_generation_match=there.generation if there else 0,
-                    retry=clients.storage_retry,
+                    **clients.storage_patience,
                 )
         except PreconditionFailed:  # another run put an object there since we looked; it must hold the same
             pass
-        blob.reload(retry=clients.storage_retry)
+        blob.reload(**clients.storage_patience)
     if blob.md5_hash != file.md5:
         raise GoogleError(
             f"uploading {uri}: {blob.size} bytes arrived that are not those of {file.name} ({file.size} bytes); run "

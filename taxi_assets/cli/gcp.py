@@ -2,34 +2,62 @@
 
 from __future__ import annotations
 
-import typer
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from taxi_assets.cli.arguments import FirstMonth, Label, LastMonth, Taxi, given_labels
-from taxi_assets.settings import get_settings
-from taxi_assets.trips.months import Month, months_between
+from taxi_assets.cli.arguments import FirstMonth, Label, LastMonth, Taxi
+from taxi_assets.cli.backfill import Backfill, DryRun, Only, OnlyOption, carry_out
+from taxi_assets.trips.months import Month
+
+if TYPE_CHECKING:
+    from taxi_assets.automation.backfill import MonthResult
 
 
-def gcp_backfill(taxi: Taxi, first: FirstMonth, last: LastMonth = None, label: Label = None) -> None:
+class BigQueryBackfill(Backfill):
+    """Into BigQuery, the way that the settings say."""
+
+    def missing(self, months: Sequence[Month]) -> Sequence[Month]:
+        from taxi_assets.assets.google import open_google
+
+        with open_google(self.settings) as clients:
+            from taxi_assets.bigquery.contents import loaded_files
+
+            loaded = loaded_files(clients, self.taxi)
+        return [month for month in months if self.taxi.file_name(month) not in loaded]
+
+    def failed(self, months: Sequence[Month]) -> Sequence[Month]:
+        from dagster._core.storage.partition_status_cache import AssetPartitionStatus
+
+        from taxi_assets.assets.bigquery import asset_key
+        from taxi_assets.assets.partitions import monthly_partitions
+
+        keys, partitions = [str(month) for month in months], monthly_partitions(self.settings)
+        states = self.instance.get_status_by_partition(asset_key(self.taxi, "bq_trips"), keys, partitions) or {}
+        return [month for month in months if states.get(str(month)) is AssetPartitionStatus.FAILED]
+
+    def run(self, months: Sequence[Month]) -> Sequence[MonthResult]:
+        from taxi_assets.automation.backfill import backfill
+        from taxi_assets.cli.show import follow
+        from taxi_assets.definitions import defs
+
+        self.check_source(months)
+        job = defs.resolve_job_def(f"{self.taxi.taxi}_bigquery_taxi")
+        return follow(backfill(job, self.taxi, months, self.instance, self.tags, "bq_trips"), months, self.taxi.taxi)
+
+    def tags(self, month: Month) -> dict[str, str]:
+        from taxi_assets.assets.flow import FLOW_TAG
+        from taxi_assets.automation.gcp_jobs import SCHEDULED_FLOW
+
+        return {**Backfill.tags(self, month), FLOW_TAG: SCHEDULED_FLOW}
+
+
+def gcp_backfill(
+    taxi: Taxi,
+    first: FirstMonth,
+    last: LastMonth = None,
+    label: Label = None,
+    only: OnlyOption = Only.ALL,
+    dry_run: DryRun = False,
+) -> None:
     """Load months into BigQuery in order, each a Dagster run. A failed month does not stop the rest."""
-    from taxi_assets.assets.flow import FLOW_TAG
-    from taxi_assets.automation.backfill import backfill
-    from taxi_assets.automation.backfill_months import backfill_tags
-    from taxi_assets.automation.gcp_jobs import SCHEDULED_FLOW
-    from taxi_assets.automation.instance import open_instance
-    from taxi_assets.cli.show import follow, print_results
-    from taxi_assets.definitions import defs
-
-    settings, labels = get_settings(), given_labels(label)
-    months = list(months_between(first, last or settings.last_month))
-    if not months:
-        raise typer.BadParameter(f"--from {first} is after --to {last}")
-
-    def tags(month: Month) -> dict[str, str]:
-        return {**backfill_tags(taxi, month, labels, settings), FLOW_TAG: SCHEDULED_FLOW}
-
-    with open_instance(settings) as instance:
-        job = defs.resolve_job_def(f"{taxi.taxi}_bigquery_taxi")
-        results = follow(backfill(job, taxi, months, instance, tags, "bq_trips"), months, taxi.taxi)
-    print_results(results)
-    if not all(result.succeeded for result in results):
-        raise typer.Exit(1)
+    carry_out(BigQueryBackfill, taxi, (first, last), label, only, dry_run=dry_run)

@@ -6,6 +6,7 @@ first. Setting a key replaces its value. No secret is kept here, since whoever r
 
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import dataclass
 
@@ -17,7 +18,8 @@ from taxi_assets.postgres.tables import SCHEMA
 
 _NAMESPACE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]*(\.[a-zA-Z0-9_-]+)*")
 _KEY = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*")
-_SECRET_KEYS = {"GCP_CREDS", "GCP_SERVICE_ACCOUNT"}
+_SECRET_KEY = re.compile(r"secret_.*|.*(creds|credentials|service_account|private_key|password)", re.IGNORECASE)
+_SECRET_VALUE = re.compile(r'PRIVATE KEY|"private_key"|"type"\s*:\s*"service_account"')
 _TABLE = f"{SCHEMA}.key_values"
 
 
@@ -120,8 +122,16 @@ def _check_name(key: str) -> None:
 
 
 def _refuse_secret(key: str, value: str) -> None:
-    if key in _SECRET_KEYS or "PRIVATE KEY" in value or '"private_key"' in value:
+    if _SECRET_KEY.fullmatch(key) or _SECRET_VALUE.search(value) or _SECRET_VALUE.search(_decoded(value)):
         raise SettingsError(
             f"{key} looks like a secret, and whoever reads the database would read it: set it in the environment as "
             "SECRET_GCP_CREDS, the base64 of the service account's JSON key (base64 -w 0 key.json)"
         )
+
+
+def _decoded(value: str) -> str:
+    """What the value says if it is base64, in either alphabet, with or without padding."""
+    try:
+        return base64.b64decode(value.translate({ord("-"): "+", ord("_"): "/"}) + "==").decode(errors="replace")
+    except ValueError:
+        return ""

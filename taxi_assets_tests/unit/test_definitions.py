@@ -56,6 +56,12 @@ def test_every_asset_says_what_it_is() -> None:
         assert node.backfill_policy == BackfillPolicy.single_run()
 
 
+def test_setting_splits_every_backfill_into_months() -> None:
+    graph = build_defs(Settings(backfill_policy="per_month")).resolve_asset_graph()
+    policies = {graph.get(key).backfill_policy for key in graph.materializable_asset_keys}
+    assert policies == {BackfillPolicy.multi_run(max_partitions_per_run=1)}
+
+
 def test_partitions_are_the_published_months() -> None:
     partitions = DEFS.resolve_asset_graph().get(AssetKey("green_trips")).partitions_def
     assert partitions is not None

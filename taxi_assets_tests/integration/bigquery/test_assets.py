@@ -8,18 +8,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from dagster import AssetKey, DagsterInstance, Definitions, ExecuteInProcessResult
+from dagster import (
+    AssetKey,
+    AssetSelection,
+    DagsterInstance,
+    Definitions,
+    ExecuteInProcessResult,
+    define_asset_job,
+)
 from google.cloud.bigquery import QueryJob
+from typer.testing import CliRunner
 
 from taxi_assets.assets.flow import FLOW_TAG
 from taxi_assets.automation.instance import open_instance
 from taxi_assets.bigquery.connection import Clients
+from taxi_assets.cli import app
 from taxi_assets.definitions import build_defs
 from taxi_assets.postgres.connection import Warehouse
 from taxi_assets.postgres.kv import KeyValueStore
 from taxi_assets.settings import Settings, get_settings
 from taxi_assets.trips.sample import write_mirror
-from taxi_assets_tests.integration.bigquery.conftest import APRIL, MAY, read_settings, rows
+from taxi_assets_tests.integration.bigquery.conftest import APRIL, GREEN, MAY, LoadMonth, read_settings, rows
 
 ROWS = 300
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -107,6 +116,19 @@ def test_setting_chooses_the_way(settings: Settings, run: Run, way: str, first: 
     assert metadata(result, "green_bq_trips")["rows_inserted"] == ROWS
 
 
+@pytest.mark.parametrize("way", ["external", "load"])
+@pytest.mark.usefixtures("clients")
+def test_all_assets_are_materialized_when_all_are_selected(settings: Settings, run: Run, way: str) -> None:
+    """As by "Materialize all": Dagster counts a partition of a selected asset without a materialization as failed."""
+    defs = build_defs(settings.model_copy(update={"bigquery_way": way}))
+    names = ("gcs_csv", "bq_external", "bq_staging", "bq_month", "bq_trips")
+    everything = define_asset_job("everything", AssetSelection.assets(*(f"green_{name}" for name in names)))
+    result = run("everything", Definitions.merge(defs, Definitions(jobs=[everything])), partition_key="2020-04")
+    assert result.success
+    assert materialized(result) == [(f"green_{name}", "2020-04") for name in names]
+    assert metadata(result, "green_bq_trips")["rows_inserted"] == ROWS
+
+
 def test_one_asset_runs_what_it_needs(clients: Clients, run: Run) -> None:
     result = run("green_gcp_taxi", partition_key="2020-04", asset_selection=[AssetKey("green_gcs_csv")])
     assert materialized(result) == [("green_gcs_csv", "2020-04")]
@@ -166,12 +188,49 @@ def test_flow_06_without_a_project(warehouse: Warehouse, run: Run, tmp_path: Pat
     assert reason(run("gcp_kv", build_defs(bare))).startswith("no project: set GCP_PROJECT_ID")
 
 
+RANGE = ("gcp-backfill", "green", "--from", "2020-04", "--to", "2020-06")
+
+
+def backfill(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """As a person types it; the definitions are made for a process's environment."""
+    command = [str(Path(sys.executable).parent / "taxi-assets"), *RANGE, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def plan(*arguments: str) -> list[str]:
+    done = CliRunner().invoke(app, [*RANGE, "--dry-run", *arguments])
+    assert done.exit_code == 0, done.output
+    return done.output.splitlines()
+
+
+def planned_months(*arguments: str) -> list[str]:
+    return [line[:7] for line in plan(*arguments)]
+
+
+@pytest.mark.usefixtures("command_line")
+def test_backfill_of_months_that_are_missing_or_failed(load_month: LoadMonth, tmp_path: Path) -> None:
+    write_mirror(tmp_path / "mirror", [APRIL, MAY], ROWS)
+    assert planned_months("--only", "missing") == ["2020-04", "2020-05", "2020-06"]
+    load_month(GREEN, MAY)
+    planned = plan("--only", "missing", "--label", "why=test")
+    assert [line[:7] for line in planned] == ["2020-04", "2020-06"]
+    assert "why=test" in planned[0]
+    assert "file=green_tripdata_2020-04.csv" in planned[0]
+    assert f"{FLOW_TAG}=09_gcp_taxi_scheduled" in planned[0]
+    assert plan("--only", "failed") == ["no month of green 2020-04..2020-06 is failed: nothing to do"]
+    with open_instance(get_settings()) as instance:
+        assert instance.get_runs() == []
+    assert backfill("--only", "missing").returncode == 1
+    assert planned_months("--only", "missing") == planned_months("--only", "failed") == ["2020-06"]
+    write_mirror(tmp_path / "mirror", [MAY.next], ROWS)
+    assert backfill("--only", "failed").returncode == 0
+    assert plan("--only", "missing") == ["no month of green 2020-04..2020-06 is missing: nothing to do"]
+
+
 @pytest.mark.usefixtures("command_line")
 def test_backfill_is_labelled_as_the_flow_s_and_goes_past_a_failed_month(clients: Clients, tmp_path: Path) -> None:
     write_mirror(tmp_path / "mirror", [APRIL, MAY.next], ROWS)
-    command = [str(Path(sys.executable).parent / "taxi-assets"), "gcp-backfill", "green"]
-    months = ["--from", "2020-04", "--to", "2020-06", "--label", "backfill=true"]
-    done = subprocess.run([*command, *months], capture_output=True, text=True, check=False)
+    done = backfill("--label", "backfill=true")
     assert done.returncode == 1
     assert "green 2020-05: green_tripdata_2020-05.csv.gz is not published" in done.stdout
     assert rows(clients, "SELECT COUNT(*) FROM `{d}.green_tripdata`") == [(2 * ROWS,)]

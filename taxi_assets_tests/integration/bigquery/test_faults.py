@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from threading import Event
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -20,21 +17,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from taxi_assets.assets.google import open_google
 from taxi_assets.bigquery.connection import Clients
-from taxi_assets.bigquery.locks import merge_lock
-from taxi_assets.errors import BusyError, GoogleError, SettingsError, TaxiAssetsError
+from taxi_assets.bigquery.load import MonthLoad
+from taxi_assets.errors import FileError, GoogleError, SettingsError, TaxiAssetsError
 from taxi_assets.settings import Settings
 from taxi_assets.trips.sample import HARD, write_mirror
-from taxi_assets_tests.integration.bigquery.conftest import (
-    APRIL,
-    GREEN,
-    MAY,
-    YELLOW,
-    LoadMonth,
-    read_settings,
-    rows,
-    run_month,
-    trips,
-)
+from taxi_assets.trips.source import Source
+from taxi_assets_tests.integration.bigquery.conftest import APRIL, GREEN, MAY, read_settings, rows, run_month
 from taxi_assets_tests.integration.bigquery.wire import Answer, Request, Wire, google_error
 
 ROWS = 300
@@ -146,6 +134,17 @@ def test_no_bucket_named(settings: Settings) -> None:
             run_month(found, without, GREEN, MAY)
 
 
+@pytest.mark.parametrize("way", ["external", "load"])
+def test_file_that_another_load_discarded_meanwhile(clients: Clients, settings: Settings, way: str) -> None:
+    """As with TAXI_KEEP_RAW=false, when PostgreSQL is loaded from the same file."""
+    source = Source.from_settings(settings)
+    loading = MonthLoad(clients, settings, GREEN, APRIL)
+    file = loading.inspect(source.fetch(GREEN, APRIL))
+    source.discard(GREEN, APRIL)
+    with pytest.raises(FileError, match=r"green_tripdata_2020-04.csv.gz is gone from the disk.*run the month again"):
+        (loading.upload if way == "external" else loading.load_staging)(file)
+
+
 def test_bucket_of_somebody_else(storage_wire: Wire, settings: Settings) -> None:
     from taxi_assets.bigquery.setup import set_up
 
@@ -160,6 +159,49 @@ def test_nothing_answers(settings: Settings, monkeypatch: pytest.MonkeyPatch) ->
     hasty = settings.model_copy(update={"gcp_timeout": 0.5})
     with open_google(hasty) as clients:
         assert "Google does not answer" in failure(clients, hasty)
+
+
+@contextmanager
+def silence(wire: Wire, silent: Callable[[Request], bool]) -> Iterator[None]:
+    """Requests of a kind are taken, and nothing ever comes back; what is done meanwhile must not take long."""
+    end = Event()
+
+    def rule(request: Request) -> None:
+        if silent(request):
+            end.wait(60)
+
+    wire.rule = rule
+    start = time.monotonic()
+    yield
+    end.set()
+    assert time.monotonic() - start < 30
+
+
+@pytest.mark.parametrize(
+    ("way", "silent"),
+    [
+        ("external", lambda r: r.method == "GET" and "/datasets/" in r.path),
+        ("external", lambda r: r.method == "POST" and r.says("CREATE OR REPLACE EXTERNAL")),
+        ("external", lambda r: r.method == "GET" and r.path.split("?")[0].endswith("/data")),
+        ("external", lambda r: r.says("dryRun")),
+        ("external", lambda r: r.method == "POST" and r.says("_merge_lock")),
+        ("external", lambda r: r.method == "DELETE"),
+        ("load", lambda r: r.method == "POST" and r.path.startswith("/upload/")),
+        ("load", lambda r: r.method == "PUT"),
+    ],
+    ids=["dataset", "statement", "rows", "dry_run", "lock", "release", "load", "upload"],
+)
+def test_connection_that_goes_silent(
+    bigquery_wire: Wire, clients: Clients, settings: Settings, way: str, silent: Callable[[Request], bool]
+) -> None:
+    """As one that a router forgot."""
+    with silence(bigquery_wire, silent):
+        assert "Google does not answer" in failure(clients.within(1), settings, way)
+
+
+def test_bucket_that_goes_silent(storage_wire: Wire, clients: Clients, settings: Settings) -> None:
+    with silence(storage_wire, is_upload):
+        assert "Google does not answer" in failure(clients, settings)
 
 
 def test_key_that_google_does_not_accept(
@@ -197,86 +239,3 @@ def test_key_that_google_does_not_accept(
     assert "SECRET_GCP_CREDS" in said
     assert encoded[:20] not in said
     assert "PRIVATE KEY" not in said
-
-
-def test_statement_that_lost_against_another_is_sent_again(
-    bigquery_wire: Wire, clients: Clients, settings: Settings
-) -> None:
-    lost: list[Request] = []
-    message = "Could not serialize access to table test-project:d.green_tripdata due to concurrent update"
-
-    def lose_once(request: Request) -> Answer | None:
-        if request.says("MERGE INTO") and not request.says("dryRun") and not lost:
-            lost.append(request)
-            return google_error(400, "invalidQuery", message)
-        return None
-
-    bigquery_wire.rule = lose_once
-    assert run_month(clients, settings, GREEN, APRIL).rows_inserted == ROWS
-    assert lost
-
-
-def test_same_month_twice_at_once_is_there_once(clients: Clients, load_month: LoadMonth) -> None:
-    with ThreadPoolExecutor(2) as pool:
-        loads = list(pool.map(lambda _: load_month(GREEN, APRIL), range(2)))
-    assert sorted(load.rows_inserted for load in loads) == [0, ROWS]
-    assert len(trips(clients, GREEN)) == ROWS
-
-
-def test_two_months_at_once_are_as_one_after_the_other(clients: Clients, load_month: LoadMonth) -> None:
-    jobs = [(GREEN, APRIL), (GREEN, MAY), (YELLOW, APRIL)]
-    with ThreadPoolExecutor(3) as pool:
-        loads = list(pool.map(lambda job: load_month(*job), jobs))
-    found = [len(trips(clients, dataset)) for dataset in (GREEN, YELLOW)]
-    assert found == [loads[0].rows_inserted + loads[1].rows_inserted, ROWS]
-    together = rows(clients, "SELECT COUNT(DISTINCT unique_row_id) FROM `{d}.green_tripdata`")
-    clients.bigquery.delete_table(f"{clients.display}.green_tripdata")
-    for month in (APRIL, MAY):
-        load_month(GREEN, month)
-    assert rows(clients, "SELECT COUNT(DISTINCT unique_row_id) FROM `{d}.green_tripdata`") == together
-
-
-def test_lock_names_its_holder(clients: Clients) -> None:
-    trips_table = f"{clients.display}.green_tripdata"
-    with (
-        merge_lock(clients, trips_table, "job", 1),
-        pytest.raises(BusyError, match=f"by pid {os.getpid()} on"),
-        merge_lock(clients, trips_table, "job2", 0.1),
-    ):
-        pass
-
-
-def test_killed_run_completes_next_time(
-    bigquery_wire: Wire, clients: Clients, settings: Settings, tmp_path: Path
-) -> None:
-    """Killed while its merge is under way, so it leaves the lock; BigQuery is told to end that merge first."""
-    merging: list[Request] = []
-
-    def hold(request: Request) -> Answer | None:
-        if request.says("MERGE INTO") and not request.says("dryRun"):
-            merging.append(request)
-            time.sleep(20 if len(merging) == 1 else 0)
-            return (500, b"{}") if len(merging) == 1 else None
-        return None
-
-    bigquery_wire.rule = hold
-    script = (
-        "from taxi_assets.assets.google import open_google; from taxi_assets.settings import get_settings;"
-        "from taxi_assets_tests.integration.bigquery.conftest import run_month, GREEN, APRIL\n"
-        "with open_google(get_settings()) as clients: run_month(clients, get_settings(), GREEN, APRIL)"
-    )
-    given = {f"TAXI_{name.upper()}": str(getattr(settings, name)) for name in ("data_dir", "source_url")}
-    names = ("gcp_project_id", "gcp_location", "gcp_dataset", "gcp_bucket_name")
-    given |= {name.upper(): str(getattr(settings, name)) for name in names}
-    process = subprocess.Popen([sys.executable, "-c", script], env={**os.environ, **given}, cwd=tmp_path)
-    deadline = time.monotonic() + 60
-    while not merging and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    locked = f"{clients.display}.green_tripdata_merge_lock"
-    job_id = clients.bigquery.get_table(locked).description
-    assert run_month(clients, settings, GREEN, APRIL).rows_inserted == ROWS
-    assert any(request.path.split("?")[0].endswith(f"/jobs/{job_id}/cancel") for request in bigquery_wire.seen)
-    assert len(trips(clients, GREEN)) == ROWS
-    assert "green_tripdata_merge_lock" not in {t.table_id for t in clients.bigquery.list_tables(clients.display)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from taxi_assets.trips.datasets import Dataset
 from taxi_assets.trips.months import Month
 from taxi_assets.trips.sample import HARD, PUBLISHED, Quirks, write_mirror
 from taxi_assets_tests.integration.bigquery.conftest import APRIL, GREEN, MAY, YELLOW, LoadMonth, rows, run_month, trips
+from taxi_assets_tests.integration.bigquery.wire import Amend, Answer, Request, Wire
 
 ROWS = 600
 
@@ -196,6 +198,29 @@ def test_trips_table_of_another_shape_is_left_alone(tmp_path: Path, clients: Cli
     with pytest.raises(SettingsError, match=r"unique_row_id is STRING.*rename it") as error:
         load_month(GREEN, APRIL)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "expiry", [{"timePartitioning": {"type": "DAY", "expirationMs": "5184000000"}}, {"expirationTime": "4102444800000"}]
+)
+def test_trips_table_that_loses_its_rows_is_refused_before_the_merge(
+    tmp_path: Path, bigquery_wire: Wire, clients: Clients, load_month: LoadMonth, expiry: dict[str, object]
+) -> None:
+    """As BigQuery makes it in a dataset with a default expiration, which the stand-in does not know."""
+    sample(tmp_path)
+
+    def expiring(answer: Answer) -> Answer:
+        return answer[0], json.dumps({**json.loads(answer[1]), **expiry}).encode()
+
+    def rule(request: Request) -> Amend | None:
+        shown = request.method == "GET" and request.path.split("?")[0].endswith("/green_tripdata")
+        return expiring if shown else None
+
+    bigquery_wire.rule = rule
+    with pytest.raises(SettingsError, match=r"loses its rows.*ALTER TABLE `.*green_tripdata` SET OPTIONS") as error:
+        load_month(GREEN, APRIL)
+    assert "\n" not in str(error.value)
+    assert trips(clients, GREEN) == []
 
 
 @pytest.mark.usefixtures("clients")

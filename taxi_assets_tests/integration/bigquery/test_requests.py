@@ -20,9 +20,10 @@ ROWS = 100
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 
 
-def body(wire: Wire, method: str, path: str) -> dict[str, Any]:
-    """Of the only request of this kind whose path ends so."""
-    (found,) = (r for r in wire.seen if r.method == method and r.path.split("?")[0].endswith(path))
+def body(wire: Wire, method: str, path: str, *, upload: bool = False) -> dict[str, Any]:
+    """Of the only request of this kind, an upload's or not, whose path ends so."""
+    kind = [r for r in wire.seen if r.method == method and r.path.startswith("/upload/") is upload]
+    (found,) = (r for r in kind if r.path.split("?")[0].endswith(path))
     return dict(json.loads(found.body))
 
 
@@ -42,15 +43,20 @@ def load(settings: Settings, tmp_path: Path, way: str = "external") -> int | Non
         return run_month(clients, settings, GREEN, APRIL, way).planned_bytes
 
 
+@pytest.mark.parametrize(
+    ("location", "storage_class"), [("EU", "STANDARD"), ("US", "STANDARD"), ("europe-west2", "REGIONAL")]
+)
 def test_bucket_and_dataset_are_asked_for_in_their_place(
-    bigquery_wire: Wire, storage_wire: Wire, settings: Settings
+    bigquery_wire: Wire, storage_wire: Wire, settings: Settings, location: str, storage_class: str
 ) -> None:
-    with open_google(settings) as clients:
+    """Google refuses REGIONAL for a place of several regions."""
+    with open_google(settings.model_copy(update={"gcp_location": location})) as clients:
         set_up(clients)
     bucket = body(storage_wire, "POST", "/b")
-    assert (bucket["name"], bucket["location"], bucket["storageClass"]) == (settings.gcp_bucket_name, "EU", "REGIONAL")
+    expected = (settings.gcp_bucket_name, location, storage_class)
+    assert (bucket["name"], bucket["location"], bucket["storageClass"]) == expected
     dataset = body(bigquery_wire, "POST", "/datasets")
-    assert (dataset["datasetReference"]["datasetId"], dataset["location"]) == (settings.gcp_dataset, "EU")
+    assert (dataset["datasetReference"]["datasetId"], dataset["location"]) == (settings.gcp_dataset, location)
 
 
 @pytest.mark.usefixtures("clients")
@@ -77,6 +83,27 @@ def test_month_s_own_tables_are_kept_without_it(bigquery_wire: Wire, settings: S
     load(settings, tmp_path)
     assert not any(request.method == "PATCH" for request in bigquery_wire.seen)
     assert not any("expiration" in sql for sql in statements(bigquery_wire, "CREATE"))
+
+
+def test_load_job_is_configured_as_the_flow_configures_it(
+    bigquery_wire: Wire, settings: Settings, tmp_path: Path
+) -> None:
+    load(settings, tmp_path, "load")
+    configuration = body(bigquery_wire, "POST", "/jobs", upload=True)["configuration"]
+    assert configuration["load"] == {
+        "sourceFormat": "CSV",
+        "skipLeadingRows": "1",
+        "allowJaggedRows": True,
+        "allowQuotedNewlines": True,
+        "autodetect": True,
+        "writeDisposition": "WRITE_TRUNCATE",
+        "destinationTable": {
+            "projectId": settings.gcp_project_id,
+            "datasetId": settings.gcp_dataset,
+            "tableId": "green_tripdata_2020_04_staging",
+        },
+    }
+    assert configuration["labels"] == {"taxi": "green", "month": "2020-04", "run": "test"}
 
 
 def test_merge_names_the_partitions_that_the_file_has(bigquery_wire: Wire, settings: Settings, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
@@ -17,6 +17,7 @@ class Request:
     method: str
     path: str
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def says(self, text: str) -> bool:
         """Whether it is about something: in its path, or in the statement or configuration it sends."""
@@ -24,8 +25,9 @@ class Request:
 
 
 Answer = tuple[int, bytes]
-Rule = Callable[[Request], "Answer | Request | None"]
-"""What to do with a request: answer it, pass another one on, or (None) pass it on as it is."""
+Amend = Callable[[Answer], Answer]
+Rule = Callable[[Request], "Answer | Request | Amend | None"]
+"""What to do with a request: answer it, pass another one on, amend the stand-in's answer, or (None) pass both on."""
 
 
 def google_error(code: int, reason: str, message: str) -> Answer:
@@ -63,13 +65,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _pass_on(self) -> None:
         body = self._body()
         wire: Wire = self.server.wire  # type: ignore[attr-defined]
-        request = Request(self.command, self.path, body)
+        request = Request(self.command, self.path, body, dict(self.headers))
         wire.seen.append(request)
         ruled = wire.rule(request)
         if isinstance(ruled, tuple):
             self._answer(*ruled, {"Content-Type": "application/json"})
             return
-        changed = ruled or request
+        changed = ruled if isinstance(ruled, Request) else request
         upstream: str = self.server.upstream  # type: ignore[attr-defined]
         connection = HTTPConnection(upstream, timeout=60)
         headers = {k: v for k, v in self.headers.items() if k.lower() not in ("content-length", "transfer-encoding")}
@@ -80,7 +82,8 @@ class _Handler(BaseHTTPRequestHandler):
         if "Location" in headers or "location" in headers:
             name = "Location" if "Location" in headers else "location"
             headers[name] = headers[name].replace(upstream, self.headers["Host"])
-        self._answer(got.status, got.read(), headers)
+        answer = (got.status, got.read())
+        self._answer(*(ruled(answer) if callable(ruled) else answer), headers)
         connection.close()
 
     def _body(self) -> bytes:

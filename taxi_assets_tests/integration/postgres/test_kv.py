@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import json
+
 import pytest
 
 from taxi_assets.errors import MissingKeyError, SettingsError
 from taxi_assets.postgres.connection import Warehouse
 from taxi_assets.postgres.kv import KeyValue, KeyValueStore
+
+ACCOUNT = json.dumps(
+    {"project_id": "p?>~ÿ", "type": "service_account", "private_key": "-----BEGIN PRIVATE KEY-----s3cret"},
+    ensure_ascii=False,
+).encode()
 
 
 def test_set_replaces(warehouse: Warehouse) -> None:
@@ -56,6 +64,13 @@ def test_missing_key_names_key_and_namespace(warehouse: Warehouse) -> None:
         ("GCP_CREDS", "x"),
         ("MY_KEY", '{"type": "service_account", "private_key": "s3cret"}'),
         ("PEM", "-----BEGIN PRIVATE KEY-----s3cret"),
+        ("SECRET_GCP_CREDS", "x"),
+        ("secret_anything", "x"),
+        ("gcp_creds", "x"),
+        ("GOOGLE_APPLICATION_CREDENTIALS", "/key.json"),
+        ("MY_KEY", base64.b64encode(ACCOUNT).decode()),
+        ("MY_KEY", base64.encodebytes(ACCOUNT).decode()),
+        ("MY_KEY", base64.urlsafe_b64encode(ACCOUNT).decode().rstrip("=")),
     ],
 )
 def test_secret_is_refused_and_not_shown(warehouse: Warehouse, key: str, value: str) -> None:
@@ -63,7 +78,17 @@ def test_secret_is_refused_and_not_shown(warehouse: Warehouse, key: str, value: 
     with pytest.raises(SettingsError, match="set it in the environment as SECRET_GCP_CREDS") as error:
         store.set(key, value)
     assert "s3cret" not in str(error.value)
+    assert value == "x" or value not in str(error.value)
     assert store.visible() == []
+
+
+@pytest.mark.parametrize(
+    "value", ["europe-west2", "my-project_1", "a", "c2VydmljZV9hY2NvdW50", "x@p.iam.gserviceaccount.com"]
+)
+def test_value_that_is_no_secret_is_kept(warehouse: Warehouse, value: str) -> None:
+    store = KeyValueStore(warehouse, "zoomcamp")
+    store.set("GCP_SERVICE_ACCOUNT_EMAIL", value)
+    assert store.get("GCP_SERVICE_ACCOUNT_EMAIL") == value
 
 
 @pytest.mark.parametrize("key", ["", "a b", "-x", "a'; DROP TABLE x"])

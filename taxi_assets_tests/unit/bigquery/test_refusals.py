@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 from google.api_core import exceptions
+from google.auth.exceptions import RefreshError
 
 from taxi_assets.bigquery.refusals import told_plainly
 from taxi_assets.errors import GoogleError
@@ -21,7 +22,7 @@ from taxi_assets.errors import GoogleError
             "set GCP_LOCATION to where",
         ),
         (exceptions.NotFound("Not found: Dataset p:d"), "notFound", "-j gcp_setup"),
-        (exceptions.Unauthorized("Invalid Credentials"), "authError", "make a new key"),
+        (exceptions.Unauthorized("Invalid Credentials"), "authError", "make a new one.*gcloud auth"),
         (exceptions.InternalServerError("oops"), "backendError", "Google's side failed"),
         (exceptions.BadRequest("Syntax error"), "invalidQuery", "look at the job in the console"),
     ],
@@ -35,6 +36,15 @@ def test_refusal_is_one_line_that_says_what_to_do(error: exceptions.GoogleAPICal
         raise error
     assert "\n" not in str(told.value)
     assert "Job ID" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "said", ["Reauthentication is needed. Please run `gcloud auth login`", "('invalid_grant: Invalid JWT Signature.')"]
+)
+def test_credentials_that_are_used_up_are_a_key_or_a_login(said: str) -> None:
+    with pytest.raises(GoogleError, match=r"set SECRET_GCP_CREDS anew; .*gcloud auth application-default login"):  # noqa: SIM117
+        with told_plainly("merging"):
+            raise RefreshError(said)
 
 
 def test_programming_errors_are_not_hidden() -> None:

@@ -63,6 +63,27 @@ def test_name_that_cannot_be_one_is_refused(key: str, value: str) -> None:
         Target.resolve(settings(**{**NAMES, key: value}), keys())
 
 
+def test_bucket_is_looked_for_when_it_is_needed_though_the_way_needs_none() -> None:
+    asked: list[str] = []
+
+    def lookup(key: str) -> str:
+        asked.append(key)
+        return keys(**NAMES)(key)
+
+    names = {key: value for key, value in NAMES.items() if key != "GCP_BUCKET_NAME"}
+    target = Target.resolve(settings(**names, bigquery_way="load"), lookup)
+    assert (target.bucket, asked) == (None, [])
+    assert target.need_bucket() == target.find_bucket() == "my-bucket"
+
+
+def test_bucket_that_is_nowhere() -> None:
+    names = {key: value for key, value in NAMES.items() if key != "GCP_BUCKET_NAME"}
+    target = Target.resolve(settings(**names, bigquery_way="load"), keys())
+    assert target.find_bucket() is None
+    with pytest.raises(SettingsError, match=r"GCP_BUCKET_NAME is not set.*TAXI_BIGQUERY_WAY=load"):
+        target.need_bucket()
+
+
 def test_way_follows_the_bucket_unless_it_is_set() -> None:
     bucket, none = Target("p", "EU", "d", "b"), Target("p", "EU", "d", None)
     assert [bucket.way(settings()), none.way(settings())] == ["external", "load"]

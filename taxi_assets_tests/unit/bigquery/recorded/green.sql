@@ -149,6 +149,11 @@ WHEN NOT MATCHED BY TARGET THEN
 WHEN NOT MATCHED BY SOURCE AND T.filename = 'green_tripdata_2020-04.csv' AND (T.lpep_pickup_datetime >= TIMESTAMP '0001-01-01' OR T.lpep_pickup_datetime IS NULL) THEN
   DELETE;
 
+-- loaded files
+SELECT DISTINCT filename
+FROM `my-project.zoomcamp.green_tripdata` AS T
+WHERE T.lpep_pickup_datetime >= TIMESTAMP '0001-01-01' OR T.lpep_pickup_datetime IS NULL;
+
 -- contents
 SELECT
   filename,

@@ -141,6 +141,11 @@ WHEN NOT MATCHED BY TARGET THEN
 WHEN NOT MATCHED BY SOURCE AND T.filename = 'yellow_tripdata_2020-04.csv' AND (T.tpep_pickup_datetime >= TIMESTAMP '0001-01-01' OR T.tpep_pickup_datetime IS NULL) THEN
   DELETE;
 
+-- loaded files
+SELECT DISTINCT filename
+FROM `my-project.zoomcamp.yellow_tripdata` AS T
+WHERE T.tpep_pickup_datetime >= TIMESTAMP '0001-01-01' OR T.tpep_pickup_datetime IS NULL;
+
 -- contents
 SELECT
   filename,

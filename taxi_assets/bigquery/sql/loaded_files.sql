@@ -1,0 +1,3 @@
+SELECT DISTINCT filename
+FROM {trips} AS T
+WHERE {every_partition}
