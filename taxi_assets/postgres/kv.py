@@ -10,17 +10,15 @@ import base64
 import re
 from dataclasses import dataclass
 
-from psycopg import Connection
-
 from taxi_assets.errors import MissingKeyError, SettingsError
-from taxi_assets.postgres.connection import Warehouse, statement, told_plainly
-from taxi_assets.postgres.tables import SCHEMA
+from taxi_assets.postgres.connection import Warehouse, statement
+from taxi_assets.postgres.own import is_there, own_table
 
 _NAMESPACE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]*(\.[a-zA-Z0-9_-]+)*")
 _KEY = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*")
 _SECRET_KEY = re.compile(r"secret_.*|.*(creds|credentials|service_account|private_key|password)", re.IGNORECASE)
 _SECRET_VALUE = re.compile(r'PRIVATE KEY|"private_key"|"type"\s*:\s*"service_account"')
-_TABLE = f"{SCHEMA}.key_values"
+_TABLE = "key_values"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +48,8 @@ class KeyValueStore:
         values = {"namespace": self.namespace, "key": key, "value": value, "overwrite": overwrite}
         with (
             self._warehouse.connect("taxi_assets kv") as connection,
-            told_plainly(f"setting {key}", _grant(connection)),
+            own_table(connection, _TABLE, f"setting {key}"),
         ):
-            _prepare(connection)
             written = connection.execute(statement("kv_set.sql").as_string(connection), values).rowcount
         if not written:
             raise SettingsError(f"{key} is set in namespace {self.namespace} already: leave it, or overwrite it")
@@ -77,43 +74,23 @@ class KeyValueStore:
 
     def delete(self, key: str) -> bool:
         """Forget a key of this very namespace; False when it has none."""
-        with (
-            self._warehouse.connect("taxi_assets kv") as connection,
-            told_plainly(f"removing {key}", _grant(connection)),
-        ):
-            if not _there(connection):
+        with self._warehouse.connect("taxi_assets kv") as connection:
+            if not is_there(connection, _TABLE):
                 return False
-            sql = "DELETE FROM taxi_assets.key_values WHERE namespace = %s AND key = %s"
-            return connection.execute(sql, [self.namespace, key]).rowcount > 0
+            with own_table(connection, _TABLE, f"removing {key}"):
+                sql = "DELETE FROM taxi_assets.key_values WHERE namespace = %s AND key = %s"
+                return connection.execute(sql, [self.namespace, key]).rowcount > 0
 
     def _seen(self, key: str | None) -> list[KeyValue]:
         parts = self.namespace.split(".")
         namespaces = [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
-        with self._warehouse.connect("taxi_assets kv") as connection, told_plainly("reading keys", _grant(connection)):
-            if not _there(connection):
+        with self._warehouse.connect("taxi_assets kv") as connection:
+            if not is_there(connection, _TABLE):
                 return []
             query = statement("kv_get.sql").as_string(connection)
-            rows = connection.execute(query, {"namespaces": namespaces, "key": key}).fetchall()
+            with own_table(connection, _TABLE, "reading keys"):
+                rows = connection.execute(query, {"namespaces": namespaces, "key": key}).fetchall()
         return [KeyValue(*row) for row in rows]
-
-
-def _there(connection: Connection) -> bool:
-    return connection.execute("SELECT to_regclass(%s)", [_TABLE]).fetchone() != (None,)
-
-
-def _prepare(connection: Connection) -> None:
-    if not _there(connection):
-        with connection.transaction():
-            connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('taxi_assets.setup', 0))")
-            connection.execute(statement("schema.sql"))
-            connection.execute(statement("kv_table.sql"))
-
-
-def _grant(connection: Connection) -> str:
-    role = connection.info.user
-    if _there(connection):
-        return f'GRANT USAGE ON SCHEMA {SCHEMA} TO "{role}"; GRANT ALL ON {_TABLE} TO "{role}"'
-    return f'GRANT CREATE ON DATABASE "{connection.info.dbname}" TO "{role}"'
 
 
 def _check_name(key: str) -> None:
