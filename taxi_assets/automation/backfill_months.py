@@ -23,12 +23,10 @@ def missing_months(dataset: Dataset, months: Sequence[Month], settings: Settings
     return [month for month in months if dataset.file_name(month) not in loaded]
 
 
-def failed_months(
-    dataset: Dataset, months: Sequence[Month], settings: Settings, instance: DagsterInstance
-) -> list[Month]:
-    """Those whose last run failed, whatever started it."""
+def failed_months(asset: str, months: Sequence[Month], settings: Settings, instance: DagsterInstance) -> list[Month]:
+    """Those whose last run for an asset failed, whatever started it."""
     states = instance.get_status_by_partition(
-        AssetKey(f"{dataset.taxi}_trips"), [str(month) for month in months], monthly_partitions(settings)
+        AssetKey(asset), [str(month) for month in months], monthly_partitions(settings)
     )
     failed = {key for key, state in (states or {}).items() if state is AssetPartitionStatus.FAILED}
     return [month for month in months if str(month) in failed]

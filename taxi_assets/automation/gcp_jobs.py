@@ -4,6 +4,8 @@ Flow 06 is `gcp_kv`, flow 07 `gcp_setup`, flow 08 `{taxi}_gcp_taxi`; `{taxi}_bq_
 bucket. `{taxi}_bigquery_taxi` takes the way that the settings say, and is what flow 09's schedules run.
 """
 
+from collections.abc import Mapping
+
 from dagster import (
     AssetSelection,
     Config,
@@ -19,6 +21,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from pydantic import Field
 
 from taxi_assets.assets.bigquery import BOTH_WAYS, EXTERNAL_WAY, LOAD_WAY, asset_key
+from taxi_assets.assets.flow import FLOW_TAG
 from taxi_assets.errors import SettingsError, TaxiAssetsError
 from taxi_assets.settings import Settings
 from taxi_assets.trips.datasets import Dataset
@@ -35,6 +38,7 @@ def taxi_jobs(dataset: Dataset) -> list[UnresolvedAssetJobDefinition]:
             f"{taxi}_bigquery_taxi",
             BOTH_WAYS,
             f"Load {taxi} months into BigQuery, the way that TAXI_BIGQUERY_WAY says. Kestra: {SCHEDULED_FLOW}.",
+            {FLOW_TAG: SCHEDULED_FLOW},
         ),
         _job(
             dataset,
@@ -51,11 +55,14 @@ def taxi_jobs(dataset: Dataset) -> list[UnresolvedAssetJobDefinition]:
     ]
 
 
-def _job(dataset: Dataset, name: str, assets: tuple[str, ...], description: str) -> UnresolvedAssetJobDefinition:
+def _job(
+    dataset: Dataset, name: str, assets: tuple[str, ...], description: str, tags: Mapping[str, str] | None = None
+) -> UnresolvedAssetJobDefinition:
     return define_asset_job(
         name,
         selection=AssetSelection.assets(*(asset_key(dataset, asset) for asset in assets)),
         description=description,
+        tags=tags,
         executor_def=in_process_executor,
     )
 

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
@@ -39,6 +39,8 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the months and la
 class Backfill(ABC):
     """Months of a taxi on their way into a warehouse, which a subclass knows."""
 
+    trips: ClassVar[str]
+    """The last asset of a month, without the taxi."""
     taxi: Dataset
     labels: dict[str, str]
     settings: Settings
@@ -48,9 +50,11 @@ class Backfill(ABC):
     def missing(self, months: Sequence[Month]) -> Sequence[Month]:
         """Those of which no file is in the tables."""
 
-    @abstractmethod
     def failed(self, months: Sequence[Month]) -> Sequence[Month]:
         """Those whose last run failed, whatever started it."""
+        from taxi_assets.automation.backfill_months import failed_months
+
+        return failed_months(f"{self.taxi.taxi}_{self.trips}", months, self.settings, self.instance)
 
     @abstractmethod
     def run(self, months: Sequence[Month]) -> Sequence[MonthResult]:
@@ -91,15 +95,12 @@ class Backfill(ABC):
 class PostgresBackfill(Backfill):
     """Into PostgreSQL, where other shells see it and may stop it."""
 
+    trips = "trips"
+
     def missing(self, months: Sequence[Month]) -> Sequence[Month]:
         from taxi_assets.automation.backfill_months import missing_months
 
         return missing_months(self.taxi, months, self.settings)
-
-    def failed(self, months: Sequence[Month]) -> Sequence[Month]:
-        from taxi_assets.automation.backfill_months import failed_months
-
-        return failed_months(self.taxi, months, self.settings, self.instance)
 
     def run(self, months: Sequence[Month]) -> Sequence[MonthResult]:
         from taxi_assets.assets.flow import bury_killed_runs, scheduled_job_name
@@ -120,7 +121,7 @@ class PostgresBackfill(Backfill):
         ):
             bury_killed_runs(self.instance, warehouse)
             going = controlled(months, live, console.print)
-            results = run_backfill(job, self.taxi, going, self.instance, self.tags)
+            results = run_backfill(job, self.taxi, going, self.instance, self.tags, self.trips)
             return follow(reported(results, live), months, self.taxi.taxi)
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 class BigQueryBackfill(Backfill):
     """Into BigQuery, the way that the settings say."""
 
+    trips = "bq_trips"
+
     def missing(self, months: Sequence[Month]) -> Sequence[Month]:
         from taxi_assets.assets.google import open_google
 
@@ -25,16 +27,6 @@ class BigQueryBackfill(Backfill):
             loaded = loaded_files(clients, self.taxi)
         return [month for month in months if self.taxi.file_name(month) not in loaded]
 
-    def failed(self, months: Sequence[Month]) -> Sequence[Month]:
-        from dagster._core.storage.partition_status_cache import AssetPartitionStatus
-
-        from taxi_assets.assets.bigquery import asset_key
-        from taxi_assets.assets.partitions import monthly_partitions
-
-        keys, partitions = [str(month) for month in months], monthly_partitions(self.settings)
-        states = self.instance.get_status_by_partition(asset_key(self.taxi, "bq_trips"), keys, partitions) or {}
-        return [month for month in months if states.get(str(month)) is AssetPartitionStatus.FAILED]
-
     def run(self, months: Sequence[Month]) -> Sequence[MonthResult]:
         from taxi_assets.automation.backfill import backfill
         from taxi_assets.cli.show import follow
@@ -42,13 +34,7 @@ class BigQueryBackfill(Backfill):
 
         self.check_source(months)
         job = defs.resolve_job_def(f"{self.taxi.taxi}_bigquery_taxi")
-        return follow(backfill(job, self.taxi, months, self.instance, self.tags, "bq_trips"), months, self.taxi.taxi)
-
-    def tags(self, month: Month) -> dict[str, str]:
-        from taxi_assets.assets.flow import FLOW_TAG
-        from taxi_assets.automation.gcp_jobs import SCHEDULED_FLOW
-
-        return {**Backfill.tags(self, month), FLOW_TAG: SCHEDULED_FLOW}
+        return follow(backfill(job, self.taxi, months, self.instance, self.tags, self.trips), months, self.taxi.taxi)
 
 
 def gcp_backfill(

@@ -62,6 +62,7 @@ def test_ticks_each_load_their_own_month_once(
         for month, run in zip(wanted, runs, strict=True):
             date = tick(month, hour, zone)
             assert run.job_name == flow.job(taxi)
+            assert run.tags["taxi_assets/flow"].startswith(flow.kestra)
             assert run.tags["trigger.date"] == date.isoformat().replace("+00:00", "Z")
             assert datetime.fromisoformat(run.tags["trigger.next"]) == tick(month.next, hour, zone)
             assert datetime.fromisoformat(run.tags["trigger.previous"]).month == (month.month - 2) % 12 + 1

@@ -74,7 +74,7 @@ def settings(tmp_path: Path) -> Settings:
     return read_settings(
         data_dir=tmp_path / "data",
         source_url=(tmp_path / "mirror").as_uri(),
-        gcp_timeout=3,
+        gcp_timeout=60,
         GCP_PROJECT_ID="test-project",
         GCP_LOCATION="EU",
         GCP_DATASET=f"d{own}",

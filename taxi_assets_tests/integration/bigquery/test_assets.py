@@ -216,7 +216,6 @@ def test_backfill_of_months_that_are_missing_or_failed(load_month: LoadMonth, tm
     assert [line[:7] for line in planned] == ["2020-04", "2020-06"]
     assert "why=test" in planned[0]
     assert "file=green_tripdata_2020-04.csv" in planned[0]
-    assert f"{FLOW_TAG}=09_gcp_taxi_scheduled" in planned[0]
     assert plan("--only", "failed") == ["no month of green 2020-04..2020-06 is failed: nothing to do"]
     with open_instance(get_settings()) as instance:
         assert instance.get_runs() == []

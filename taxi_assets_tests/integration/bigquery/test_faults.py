@@ -6,7 +6,7 @@ import base64
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -44,9 +44,15 @@ def is_upload(request: Request) -> bool:
     return request.path.startswith("/upload/") and request.method in ("POST", "PUT")
 
 
+def hasty(settings: Settings) -> AbstractContextManager[Clients]:
+    """Clients that soon give up."""
+    return open_google(settings.model_copy(update={"gcp_timeout": 3}))
+
+
 def test_upload_that_fails(storage_wire: Wire, clients: Clients, settings: Settings) -> None:
     storage_wire.rule = lambda r: google_error(503, "backendError", "We are sorry") if is_upload(r) else None
-    said = failure(clients, settings)
+    with hasty(settings) as clients_in_haste:
+        said = failure(clients_in_haste, settings)
     assert said.startswith(f"uploading gs://{clients.target.bucket}/green_tripdata_2020-04.csv: ")
     storage_wire.rule = lambda _request: None
     assert run_month(clients, settings, GREEN, APRIL).rows_inserted == ROWS
@@ -156,9 +162,8 @@ def test_bucket_of_somebody_else(storage_wire: Wire, settings: Settings) -> None
 
 def test_nothing_answers(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", "http://127.0.0.1:9")
-    hasty = settings.model_copy(update={"gcp_timeout": 0.5})
-    with open_google(hasty) as clients:
-        assert "Google does not answer" in failure(clients, hasty)
+    with hasty(settings) as clients:
+        assert "Google does not answer" in failure(clients, settings)
 
 
 @contextmanager
@@ -199,8 +204,9 @@ def test_connection_that_goes_silent(
         assert "Google does not answer" in failure(clients.within(1), settings, way)
 
 
-def test_bucket_that_goes_silent(storage_wire: Wire, clients: Clients, settings: Settings) -> None:
-    with silence(storage_wire, is_upload):
+@pytest.mark.usefixtures("clients")
+def test_bucket_that_goes_silent(storage_wire: Wire, settings: Settings) -> None:
+    with silence(storage_wire, is_upload), hasty(settings) as clients:
         assert "Google does not answer" in failure(clients, settings)
 
 

@@ -221,7 +221,7 @@ def test_merge_whose_process_lost_the_network_is_waited_for_by_the_next_run(
     merge.at_poll = lambda: google_error(503, "backendError", "not now")
     bigquery_wire.rule = merge
     with pytest.raises(GoogleError, match="Google does not answer"):
-        run_month(clients, settings, GREEN, APRIL)
+        run_month(clients.within(3), settings, GREEN, APRIL)
     merge.at_poll = lambda: None
     hasty = settings.model_copy(update={"lock_timeout": 3})
     with pytest.raises(BusyError, match=str(lock_of(clients))):
