@@ -88,3 +88,10 @@ def test_audit_forgives_a_missing_network_and_nothing_else(
     result = make("audit")
     assert (result.returncode == 0) is passes, result.stdout + result.stderr
     assert ("not audited" in result.stdout) is not network
+
+
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="the tests run in one process")
+@pytest.mark.xdist_group("a group")
+def test_groups_of_tests_are_heeded(request: pytest.FixtureRequest) -> None:
+    """Else tests that share processes are spread over several, each of which starts its own."""
+    assert request.node.nodeid.endswith("@a group")

@@ -113,5 +113,5 @@ def test_down_ends_every_process_and_says_when_there_is_none(stack: Stack) -> No
 
 
 def _waiting(connection: psycopg.Connection) -> int:
-    row = connection.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()
+    row = connection.execute("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation IS NOT NULL").fetchone()
     return int(row[0]) if row else 0
