@@ -34,10 +34,11 @@ _CUT = """() => [...document.querySelectorAll('body *:not([class*=CodeMirror], t
 class Picture(Protocol):
     """Keeps a picture of the page under a name, where TAXI_PICTURES names a folder (`make e2e`).
 
-    The page is given a size that shows all of it; anywhere, the test fails when something is cut off.
+    The page is given a size that shows all of it; anywhere, the test fails when something is cut off, unless the page
+    is one that scrolls, and `whole` is false.
     """
 
-    def __call__(self, name: str, width: int = ..., height: int = ...) -> None: ...
+    def __call__(self, name: str, width: int = ..., height: int = ..., *, whole: bool = ...) -> None: ...
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -85,11 +86,11 @@ def page(browser: Browser, stack: Stack) -> Iterator[Page]:
 
 @pytest.fixture
 def picture(page: Page) -> Picture:
-    def take(name: str, width: int = _SIZE["width"], height: int = _SIZE["height"]) -> None:
+    def take(name: str, width: int = _SIZE["width"], height: int = _SIZE["height"], *, whole: bool = True) -> None:
         page.set_viewport_size({"width": width, "height": height})
         page.mouse.move(width / 2, height - 4)
         page.wait_for_timeout(1500)  # for icons and transitions
-        assert page.evaluate(_CUT) == [], f"{name} is cut off"
+        assert not whole or page.evaluate(_CUT) == [], f"{name} is cut off"
         if folder := os.environ.get("TAXI_PICTURES"):
             page.screenshot(path=Path(folder) / f"{name}.png")
 

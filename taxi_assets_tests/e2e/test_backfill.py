@@ -35,6 +35,7 @@ def test_failed_month_says_why_in_one_line_and_is_run_again_alone(page: Page, st
     reason = page.get_by_text(f"green {BROKEN_MONTH} failed:").first
     expect(reason).to_contain_text(f"green_tripdata_{BROKEN_MONTH}.csv.gz is cut short")
     assert "\n" not in reason.inner_text().strip()
+    picture("failed-run", height=640, whole=False)
 
     before = loads(stack)
     write_month(DATASETS["green"], Month.parse(BROKEN_MONTH), file_of(stack, "green", BROKEN_MONTH), ROWS)

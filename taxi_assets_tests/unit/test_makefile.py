@@ -39,7 +39,8 @@ def make(tmp_path: Path) -> Make:
 
     def run(target: str, **variables: str) -> subprocess.CompletedProcess[str]:
         command = [found, target, f"BIN={tmp_path}", f"STAMP={stamp}"]
-        environment = {**os.environ, **variables}
+        outer = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")  # of `make test`
+        environment = {name: value for name, value in os.environ.items() if name not in outer} | variables
         return subprocess.run(command, cwd=project_dir(), env=environment, capture_output=True, text=True, check=False)
 
     return run

@@ -26,8 +26,9 @@ def _published(mirror: Mirror) -> None:
 
 def assert_both_say(start: Start, postgres_url: str, says: str) -> None:
     """A backfill prints the one line and no other; among what Dagster logs of a job it is one line too."""
-    backfill, job = (start(*command, TAXI_POSTGRES_URL=postgres_url) for command in (BACKFILL, JOB))
-    printed, _ = backfill.communicate(timeout=120)
+    backfill = start(*BACKFILL, TAXI_POSTGRES_URL=postgres_url)
+    printed, _ = backfill.communicate(timeout=120)  # and Dagster's storage is made, by one process
+    job = start(*JOB, TAXI_POSTGRES_URL=postgres_url)
     logged, _ = job.communicate(timeout=120)
     assert printed.startswith("error: cannot connect to PostgreSQL at postgresql://")
     assert says in printed
