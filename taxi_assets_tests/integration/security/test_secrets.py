@@ -134,13 +134,14 @@ def test_settings_that_cannot_be_do_not_show_the_others() -> None:
 
 @pytest.fixture
 def environment(role_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Every secret there is, as a `.env` beside the commands gives some of them and the environment the others."""
+    """Every secret there is, in the environment, and the database's in a `.env` beside the commands as well."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
     (tmp_path / "home").mkdir()
-    (tmp_path / ".env").write_text(f"TAXI_POSTGRES_URL={role_url}\nTAXI_DATA_DIR={tmp_path / 'data'}\n")
-    for name, value in OTHERS.items():
+    here = {"TAXI_POSTGRES_URL": role_url, "TAXI_DATA_DIR": str(tmp_path / "data")}
+    (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in here.items()))
+    for name, value in (OTHERS | here).items():  # what runs in this process reads no .env
         monkeypatch.setenv(name, value)
     get_settings.cache_clear()
     yield
