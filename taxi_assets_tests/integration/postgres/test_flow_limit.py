@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -156,24 +155,28 @@ def test_runs_fired_at_once_end_as_those_of_the_real_engine(
     truth = json.loads((shared_dir / "kestra-truth" / "concurrency.json").read_text())[recorded]
     executions = truth if isinstance(truth, list) else truth["after_4s"]
     worked = sum(bool(execution["tasks"]) for execution in executions)
-    present = Counter[str]()
+    present: set[int] = set()
+    refused: set[int] = set()
+    most: list[int] = []
 
     def run(n: int) -> bool:
         try:
             with slot(warehouse, limit, asker(n)):
-                present["now"] += 1
-                present["most"] = max(present["most"], present["now"])
+                present.add(n)
                 if limit.surplus is not Surplus.QUEUE:
-                    eventually(lambda: present["refused"] == len(executions) - worked)
-                present["now"] -= 1
+                    eventually(lambda: len(refused) == len(executions) - worked)
+                    eventually(lambda: len(present) == limit.limit)
+                most.append(len(present))
+                if limit.surplus is Surplus.QUEUE:
+                    present.remove(n)
         except SurplusError:
-            present["refused"] += 1
+            refused.add(n)
             return False
         return True
 
     with ThreadPoolExecutor(len(executions)) as pool:
         assert sum(pool.map(run, range(len(executions)))) == worked
-    assert present["most"] == limit.limit
+    assert max(most) == limit.limit
 
 
 def test_flows_do_not_hinder_each_other(warehouse: Warehouse) -> None:
