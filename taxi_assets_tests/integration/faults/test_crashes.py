@@ -87,8 +87,7 @@ def test_killed_load(settings: Settings, warehouse: Warehouse, moments: list[flo
         with fault() as compare:
             process = crash.start()
             time.sleep(share * crash.seconds)
-            process.kill()
-            process.communicate()
+            kill(process, warehouse)
             rows = rows_of(warehouse, GREEN)
             compare(crash.expected(rows), rows)
             assert both(warehouse, GREEN) in (crash.without, crash.whole)
@@ -100,6 +99,18 @@ def test_killed_load(settings: Settings, warehouse: Warehouse, moments: list[flo
                 f"green_tripdata_{month}.csv.gz{suffix}" for month in (MARCH, APRIL) for suffix in ("", ".json")
             ]
             crash.take_out()
+
+
+def kill(process: subprocess.Popen[str], warehouse: Warehouse) -> None:
+    """And wait until the server has noticed, at its next word to the process: till then its work table stays."""
+    process.kill()
+    process.communicate()
+    others = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    with warehouse.connect() as connection:
+        deadline = time.monotonic() + 20
+        while connection.execute(others).rowcount:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
 
 def crash_server(server: EmbeddedServer) -> None:
@@ -140,8 +151,7 @@ def test_killed_load_of_a_real_month_completes_as_kestra_left_it(
     settings = make_settings(source_url=(shared_dir / "data" / "trips").as_uri())
     process = worker.start(settings, GREEN, APRIL)
     wait_for_work_table(warehouse)
-    process.kill()
-    process.communicate()
+    kill(process, warehouse)
     load_month(settings, GREEN, APRIL)
     found = both(warehouse, GREEN)
     assert (found.staging.md5, found.trips.md5) == (step["staging_md5"], step["final_md5"])
