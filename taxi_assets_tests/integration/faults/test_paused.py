@@ -113,8 +113,9 @@ def test_server_that_stays_paused(
 
 def test_server_that_goes_on_in_time(settings: Settings, pause: Pause, own_server: EmbeddedServer) -> None:
     """It stands still for longer than the silence that makes a load ask, and answers before the limit."""
+    patient = settings.model_copy(update={"connect_timeout": 20})
     with ThreadPoolExecutor(1) as pool:
-        load = pool.submit(load_month, settings, YELLOW, MAY)
+        load = pool.submit(load_month, patient, YELLOW, MAY)
         while not pause.proxy.broken:
             assert not load.done(), load.result()
             time.sleep(0.01)
