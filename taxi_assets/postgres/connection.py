@@ -120,10 +120,10 @@ class Warehouse:
 
 def keep_open(connection: Connection) -> None:
     """Keep a session that idles open for hours, but let the server notice within minutes that this machine is gone."""
-    connection.execute("SET idle_session_timeout = 0")
-    connection.execute("SET tcp_keepalives_idle = 60")
-    connection.execute("SET tcp_keepalives_interval = 20")
-    connection.execute("SET tcp_keepalives_count = 3")
+    connection.execute(
+        "SET idle_session_timeout = 0; SET tcp_keepalives_idle = 60; SET tcp_keepalives_interval = 20;"
+        "SET tcp_keepalives_count = 3"
+    )
 
 
 def database_grant(connection: Connection) -> str:
