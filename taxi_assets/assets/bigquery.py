@@ -30,7 +30,7 @@ from taxi_assets.assets.checks import check_specs, evaluate, failed_file
 from taxi_assets.assets.metadata import Metadata
 from taxi_assets.assets.months import MonthEvent, run_months
 from taxi_assets.assets.partitions import monthly_partitions
-from taxi_assets.assets.request import REPLACE_TAG
+from taxi_assets.assets.request import replaces
 from taxi_assets.assets.specs import Described, asset_specs, backfill_policy
 from taxi_assets.errors import FileError
 from taxi_assets.settings import Settings
@@ -152,7 +152,7 @@ class _MonthRun:
         yield from evaluate(self.context.instance, self._key("bq_month"), self.dataset, self.month, month.load)
 
     def _into_trips(self, month: "MonthLoad") -> None:
-        if self.context.run.tags.get(REPLACE_TAG) == "true":
+        if replaces(self.context.run.tags):
             month.replace()
         else:
             month.merge()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from dagster import (
     AssetCheckEvaluation,
@@ -19,6 +19,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetC
 
 from taxi_assets.errors import FileError, HeaderError
 from taxi_assets.trips.datasets import Dataset
+from taxi_assets.trips.figures import LoadFigures
 from taxi_assets.trips.months import Month
 
 _HEADER = "header_equals_definition"
@@ -28,21 +29,6 @@ _VENDOR = "rows_without_vendor"
 _REPEATED = "repeated_ids"
 _USUAL_OUTSIDE = 0.01
 _USUAL_WITHOUT_VENDOR = 0.5
-
-
-class LoadFigures(Protocol):
-    """What the checks look at of a month's load into any warehouse. Counts are rows."""
-
-    @property
-    def header(self) -> tuple[str, ...]: ...
-    @property
-    def rows_read(self) -> int: ...
-    @property
-    def rows_outside_month(self) -> int: ...
-    @property
-    def rows_without_vendor(self) -> int: ...
-    @property
-    def repeated_ids(self) -> int: ...
 
 
 def check_specs(asset: AssetKey, partitions: PartitionsDefinition) -> list[AssetCheckSpec]:

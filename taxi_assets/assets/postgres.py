@@ -25,7 +25,7 @@ from taxi_assets.assets.flow import Keep, flow_limit, within_limit
 from taxi_assets.assets.metadata import Metadata, raw_metadata, staging_metadata, table_definition, trips_metadata
 from taxi_assets.assets.months import MonthEvent, run_months
 from taxi_assets.assets.partitions import monthly_partitions
-from taxi_assets.assets.request import REPLACE_TAG
+from taxi_assets.assets.request import replaces
 from taxi_assets.assets.specs import Described, asset_specs, backfill_policy
 from taxi_assets.errors import FileError, UnavailableError
 from taxi_assets.settings import Settings
@@ -143,7 +143,7 @@ class _MonthRun:
         yield from self._tell([self._materialized("raw_csv", raw_metadata(raw, seconds))])
         if self.context.selected_asset_keys <= {AssetKey(f"{self.dataset.taxi}_raw_csv")}:
             return
-        replace = self.context.run.tags.get(REPLACE_TAG) == "true"
+        replace = replaces(self.context.run.tags)
 
         def load_once() -> "Load":
             self.keep_slot()

@@ -35,6 +35,11 @@ def requested_months(tags: Mapping[str, str], dataset: Dataset, settings: Settin
     raise MonthError(f"this run names no month; {_working_command(dataset, settings, job)}")
 
 
+def replaces(tags: Mapping[str, str]) -> bool:
+    """Whether a run's months are put in place of what their files brought before."""
+    return tags.get(REPLACE_TAG) == "true"
+
+
 def is_backfill(tags: Mapping[str, str]) -> bool:
     """Whether a run belongs to a backfill of Dagster's: of the UI, of `dagster job backfill`, or over a range."""
     return _BACKFILL_TAG in tags or RANGE_START_TAG in tags

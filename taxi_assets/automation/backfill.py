@@ -14,13 +14,11 @@ from dataclasses import dataclass
 from dagster import AssetKey, DagsterEventType, DagsterInstance, ExecuteInProcessResult, JobDefinition
 from dagster._core.events import JobFailureData, RunFailureReason
 from dagster._core.utils import make_new_run_id
-from dagster_postgres.utils import DagsterPostgresException
-from sqlalchemy.exc import SQLAlchemyError
 
+from taxi_assets.automation.instance import STORAGE_ERRORS
 from taxi_assets.trips.datasets import Dataset
 from taxi_assets.trips.months import Month
 
-_STORAGE_LOST = (SQLAlchemyError, DagsterPostgresException)
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -71,7 +69,7 @@ def backfill(
                 run_config=_QUIET,
                 raise_on_error=False,
             )
-        except _STORAGE_LOST as error:
+        except STORAGE_ERRORS as error:
             lost.append(run_id)
             said = _storage_lost(error)
         else:
@@ -83,7 +81,7 @@ def backfill(
         # The error, gone by now, left the run's generators half-way, and in them the slot that the next run waits for.
         gc.collect()
         yield MonthResult(dataset, month, run_id, time.perf_counter() - start, error=said)
-    with suppress(*_STORAGE_LOST):
+    with suppress(*STORAGE_ERRORS):
         _end_lost_runs(instance, lost)
 
 

@@ -32,6 +32,10 @@ nux:
 """
 
 
+STORAGE_ERRORS = (SQLAlchemyError, DagsterPostgresException)
+"""What Dagster raises when its storage does not answer."""
+
+
 def dagster_home(settings: Settings) -> Path:
     """The folder of the instance, made with a dagster.yaml when it is not there."""
     home = (settings.dagster_home or settings.data_dir / "dagster_home").expanduser().resolve()
@@ -61,7 +65,7 @@ def asking_storage(home: Path) -> Iterator[None]:
     """Raises ServiceError, in one line, for what the storage of the instance in this folder does not answer."""
     try:
         yield
-    except (SQLAlchemyError, DagsterPostgresException) as error:
+    except STORAGE_ERRORS as error:
         place, check = (
             ("PostgreSQL", f"{STORAGE_VARIABLE} and its server") if kept_in_postgres(home) else (home, "DAGSTER_HOME")
         )

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
 
 from taxi_assets.bigquery import statements
 from taxi_assets.bigquery.connection import Clients
@@ -28,45 +26,24 @@ from taxi_assets.bigquery.upload import CsvFacts, Upload, inspect, unpacked, upl
 from taxi_assets.errors import FileError
 from taxi_assets.settings import Settings
 from taxi_assets.trips.datasets import Dataset
+from taxi_assets.trips.figures import LoadFigures
 from taxi_assets.trips.months import Month
 from taxi_assets.trips.source import RawFile
 
 
 @dataclass(slots=True)
-class Load:
-    """What a month's load has done so far. Counts are rows, times are seconds."""
+class Load(LoadFigures):
+    """What a month's load has done so far. Phases: inspect, upload."""
 
-    filename: str
-    header: tuple[str, ...] = ()
-    csv_bytes: int = 0
-    rows_read: int = 0
-    rows_inserted: int = 0
     rows_removed: int = 0
     """Rows that the file had brought before, when the month was put in their place."""
-    rows_outside_month: int = 0
-    rows_without_vendor: int = 0
-    repeated_ids: int = 0
     total_rows: int = 0
     planned_bytes: int | None = None
     """What the merge was to read, by a dry run."""
     partitions: int = 0
     """Days of pickup in the month's file, which are the partitions that the merge looks at."""
-    preview: list[tuple[Any, ...]] = field(default_factory=list)
     jobs: dict[str, JobFigures] = field(default_factory=dict)
     """By step: external, staging, month, merge."""
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def rows_matched(self) -> int:
-        return self.rows_read - self.rows_inserted
-
-    @contextmanager
-    def timed(self, step: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[step] = time.perf_counter() - start
 
 
 class MonthLoad:

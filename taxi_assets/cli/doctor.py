@@ -97,18 +97,19 @@ def _database(settings: Settings) -> str:
 
 def _missing_right(connection: Connection) -> str | None:
     """What cannot be made of that which is not there yet, and the statement that gives the right to."""
-    role = connection.info.user
+    from taxi_assets.postgres.connection import database_grant
+
     known = connection.execute("SELECT to_regnamespace('taxi_assets')").fetchone() != (None,)
     may = connection.execute("SELECT has_database_privilege(current_database(), 'CREATE')").fetchone() == (True,)
     if not known and not may:
-        grant = f'GRANT CREATE ON DATABASE "{connection.info.dbname}" TO "{role}"'
-        return f"the schema taxi_assets cannot be made; ask the owner for: {grant}"
+        return f"the schema taxi_assets cannot be made; ask the owner for: {database_grant(connection)}"
     tables = [f"public.{table}" for dataset in DATASETS.values() for table in (dataset.table, dataset.staging_table)]
     absent = connection.execute("SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NULL", [tables])
     name = absent.fetchone()
     may = connection.execute("SELECT has_schema_privilege('public', 'CREATE')").fetchone() == (True,)
     if name and not may:
-        return f'the table {name[0]} cannot be made; ask the owner for: GRANT CREATE ON SCHEMA public TO "{role}"'
+        grant = f'GRANT CREATE ON SCHEMA public TO "{connection.info.user}"'
+        return f"the table {name[0]} cannot be made; ask the owner for: {grant}"
     return None
 
 

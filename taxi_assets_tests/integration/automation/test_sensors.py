@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -163,14 +163,25 @@ def webhook() -> Iterator[tuple[str, list[dict[str, str]]]]:
     server.server_close()
 
 
-def test_failed_run_is_posted(
-    place: Place, webhook: tuple[str, list[dict[str, str]]], load_defs: LoadDefs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+Fail = Callable[[str], ExecuteInProcessResult]
+
+
+@pytest.fixture
+def fail(place: Place, load_defs: LoadDefs, monkeypatch: pytest.MonkeyPatch) -> Fail:
+    """Sets the webhook's URL, switches the sensor on, where its cursor starts, and lets a run fail."""
+
+    def with_webhook(url: str) -> ExecuteInProcessResult:
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        place.defs = load_defs(TAXI_FAILURE_WEBHOOK_URL=url)
+        place.look("failure_sensor")
+        return place.load("2019-01")
+
+    return with_webhook
+
+
+def test_failed_run_is_posted(place: Place, webhook: tuple[str, list[dict[str, str]]], fail: Fail) -> None:
     url, posted = webhook
-    place.defs = load_defs(TAXI_FAILURE_WEBHOOK_URL=f"{url}/secret")
-    place.look("failure_sensor")  # its cursor starts where it is switched on
-    failed = place.load("2019-01")
+    failed = fail(f"{url}/secret")
     place.look("failure_sensor")
     place.look("failure_sensor")
     (message,) = posted
@@ -181,13 +192,10 @@ def test_failed_run_is_posted(
 
 
 def test_webhook_that_is_late_is_tried_again(
-    place: Place, webhook: tuple[str, list[dict[str, str]]], load_defs: LoadDefs, monkeypatch: pytest.MonkeyPatch
+    place: Place, webhook: tuple[str, list[dict[str, str]]], fail: Fail
 ) -> None:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     url, posted = webhook
-    place.defs = load_defs(TAXI_FAILURE_WEBHOOK_URL=f"{url}/late")
-    place.look("failure_sensor")
-    failed = place.load("2019-01")
+    failed = fail(f"{url}/late")
     place.look("failure_sensor")
     assert [message["run_id"] for message in posted] == [failed.run_id] * 2
 
@@ -196,16 +204,12 @@ def test_webhook_that_is_late_is_tried_again(
 def test_webhook_url_is_never_told(
     place: Place,
     webhook: tuple[str, list[dict[str, str]]],
-    load_defs: LoadDefs,
-    monkeypatch: pytest.MonkeyPatch,
+    fail: Fail,
     path: str | None,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     url = f"{webhook[0]}{path}" if path else "http://127.0.0.1:9/secret"
-    place.defs = load_defs(TAXI_FAILURE_WEBHOOK_URL=url)
-    place.look("failure_sensor")
-    place.load("2019-01")
+    fail(url)
     try:
         told = str(place.look("failure_sensor"))
     except Exception as error:
