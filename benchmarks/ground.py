@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,7 +51,7 @@ class MonthFile:
 
     dataset: Dataset
     month: Month
-    path: Path
+    raw: RawFile
     wanted: Fingerprint
 
     @property
@@ -58,13 +59,15 @@ class MonthFile:
         return self.dataset.file_name(self.month)
 
     @property
-    def raw(self) -> RawFile:
-        return raw_file(self.path)
+    def path(self) -> Path:
+        return self.raw.path
 
 
 def raw_file(path: Path) -> RawFile:
     """A file on the disk as the source would hand it over."""
-    return RawFile(path, path.as_uri(), "", path.stat().st_size, None, None, False, None)
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return RawFile(path, path.as_uri(), sha256, path.stat().st_size, None, None, False, None)
 
 
 @dataclass(slots=True)
@@ -122,9 +125,8 @@ class Ground:
         with self.database() as warehouse, warehouse.connect() as connection:
             bare_table(connection, dataset, table)
             copy_file(connection, path, table)
-            return MonthFile(
-                dataset, month, path, fingerprint.expected(connection, dataset, table, dataset.file_name(month))
-            )
+            wanted = fingerprint.expected(connection, dataset, table, dataset.file_name(month))
+        return MonthFile(dataset, month, raw_file(path), wanted)
 
 
 def bare_table(connection: Connection, dataset: Dataset, table: sql.Identifier) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from psycopg import sql
 
 from benchmarks import peers
-from benchmarks.ground import YELLOW, Ground, raw_file
+from benchmarks.ground import YELLOW, Ground, MonthFile, raw_file
 from benchmarks.measure import Findings, Goal, interleaved, judge, timings
 from benchmarks.month import our_load
 from taxi_assets.postgres.connection import Warehouse
@@ -24,7 +24,7 @@ _FLOW = Goal(
 def growth(ground: Ground) -> Findings:
     """Each timed load is of the next month, so the table grows as it does in use and is never cut back."""
     months = months_between(_FIRST, Month(2021, 7))
-    rows = ground.options.rows
+    rows, count = ground.options.rows, ground.options.rounds
     with ground.database() as large:
         loader = Loader(large, ground.settings(large))
         base = [next(months) for _ in range(_BASE_MONTHS)]
@@ -34,20 +34,21 @@ def growth(ground: Ground) -> Findings:
             path.unlink()
         with large.connect() as connection:
             connection.execute("VACUUM (ANALYZE) " + YELLOW.table)  # as autovacuum leaves a table at rest
-        todo = [next(months) for _ in range(ground.options.rounds)]
+        todo = [ground.month(next(months), rows) for _ in range(count)]
         rounds = interleaved(
-            len(todo),
+            count,
             {
                 "empty table": lambda number: _into_empty(ground, todo[number]),
                 "large table": lambda number: _into(ground, large, todo[number]),
             },
         )
-        flow_months = [(next(months), next(months)) for _ in range(max(1, ground.options.rounds // 2))]
+        flow_rounds = max(1, count // 2)
+        ours, the_flows = ([ground.month(next(months), rows) for _ in range(flow_rounds)] for _ in range(2))
         against_flow = interleaved(
-            len(flow_months),
+            flow_rounds,
             {
-                "taxi_assets": lambda number: _into(ground, large, flow_months[number][0]),
-                "the flow's statements": lambda number: _flow_into(ground, large, flow_months[number][1]),
+                "taxi_assets": lambda number: _into(ground, large, ours[number]),
+                "the flow's statements": lambda number: _flow_into(large, the_flows[number]),
             },
         )
     work = f"a month of {rows:,} rows into {ground.options.base_rows:,}"
@@ -60,18 +61,17 @@ def growth(ground: Ground) -> Findings:
     )
 
 
-def _into_empty(ground: Ground, month: Month) -> float:
+def _into_empty(ground: Ground, file: MonthFile) -> float:
     with ground.database() as warehouse:
-        return our_load(ground, warehouse, ground.month(month, ground.options.rows))[0]
+        return our_load(ground, warehouse, file)[0]
 
 
-def _into(ground: Ground, warehouse: Warehouse, month: Month) -> float:
-    file = ground.month(month, ground.options.rows)
+def _into(ground: Ground, warehouse: Warehouse, file: MonthFile) -> float:
     with warehouse.connect() as connection:
         pages = peers.table_pages(connection, _TRIPS)
     return our_load(ground, warehouse, file, max(0, pages - 1))[0]
 
 
-def _flow_into(ground: Ground, warehouse: Warehouse, month: Month) -> float:
+def _flow_into(warehouse: Warehouse, file: MonthFile) -> float:
     with warehouse.connect() as connection:
-        return peers.flow_statements(connection, ground.month(month, ground.options.rows), _TRIPS)
+        return peers.flow_statements(connection, file, _TRIPS)

@@ -16,8 +16,8 @@ from taxi_assets.trips.source import RawFile
 
 @dataclass(slots=True)
 class Load(LoadFigures):
-    """What a month's load did. Phases: copy, unpack (beside copy), match, index (beside match), lock, merge, staging,
-    commit."""
+    """What a month's load did. Phases: copy, unpack (beside copy), index (beside copy and match), match, lock, merge,
+    checks, staging, commit."""
 
     staging_kept: int = 0
     """Rows of another, unfinished load that were left beside the month in staging."""
@@ -41,6 +41,8 @@ class CopiedMonth:
     """The first one owns the work table and writes; the last one, another if there are several, reads beside it."""
     work: WorkTable
     load: Load
+    again: bool
+    """Whether the load before was of the very same file, so that its rows are probably all in trips."""
 
     @property
     def dataset(self) -> Dataset:

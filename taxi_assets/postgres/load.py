@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from psycopg import Connection, sql
 
-from taxi_assets.postgres.connection import Warehouse, keep_open, told_plainly
+from taxi_assets.postgres.connection import Warehouse, keep_open, statement, told_plainly
 from taxi_assets.postgres.copied import CopiedMonth, Load
 from taxi_assets.postgres.locks import lock_table
-from taxi_assets.postgres.publish import delete_file, publish
-from taxi_assets.postgres.records import forget_record
+from taxi_assets.postgres.publish import delete_file, index_last_load, publish
+from taxi_assets.postgres.records import forget_record, last_load
 from taxi_assets.postgres.tables import prepare
 from taxi_assets.postgres.work import fill, work_table
 from taxi_assets.settings import Settings
@@ -66,12 +67,14 @@ class Loader:
             with told_plainly(f"loading {load.filename}"):
                 connections = self._connect(stack, f"taxi_assets {dataset.taxi} {month}", raw)
                 tables = prepare(connections[0], dataset)
+                before = last_load(connections[0], load.filename)
+                again = before is not None and before.sha256 == raw.sha256
                 work = stack.enter_context(work_table(connections[0], tables, month))
                 with load.timed("copy"):
-                    fill(connections, work, file, progress)
+                    fill(connections, work, file, progress, None if again else partial(index_last_load, tables, load))
             load.rows_read, load.csv_bytes = work.rows, file.size
             load.seconds["unpack"] = file.seconds_unpacking
-            yield CopiedMonth(month, raw, tables, connections, work, load)
+            yield CopiedMonth(month, raw, tables, connections, work, load, again)
 
     def remove(self, dataset: Dataset, month: Month) -> int:
         """Take out of both tables the rows that a month's file brought, in one transaction; return how many of trips.
@@ -100,8 +103,10 @@ class Loader:
 
     @contextmanager
     def _session(self, name: str) -> Iterator[Connection]:
-        limits = sql.SQL("SET work_mem = {}; SET lock_timeout = {}").format(
-            sql.Literal(f"{self.settings.work_mem_mb}MB"), sql.Literal(int(self.settings.lock_timeout * 1000))
+        limits = statement(
+            "limits.sql",
+            work_mem=sql.Literal(f"{self.settings.work_mem_mb}MB"),
+            lock_timeout=sql.Literal(int(self.settings.lock_timeout * 1000)),
         )
         with self.warehouse.connect(name) as connection:
             keep_open(connection)

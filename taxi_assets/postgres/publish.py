@@ -17,8 +17,9 @@ from taxi_assets.postgres.copied import CopiedMonth, Load
 from taxi_assets.postgres.locks import lock_table
 from taxi_assets.postgres.matching import PickupRanges, pickup_ranges, summarize
 from taxi_assets.postgres.merge import merge
-from taxi_assets.postgres.records import LoadRecord, loaded_from, write_record
+from taxi_assets.postgres.records import LoadRecord, last_load, write_record
 from taxi_assets.postgres.staging import publish_staging
+from taxi_assets.postgres.tables import TripTables
 from taxi_assets.settings import Settings
 
 _Result = TypeVar("_Result")
@@ -33,18 +34,28 @@ def publish(copied: CopiedMonth, settings: Settings, *, run_id: str, replace: bo
     with (
         told_plainly(f"loading {load.filename}"),
         told_plainly(f"merging {load.filename}", tables.write_grant(connection.info.user)),
+        ThreadPoolExecutor(1) as pool,
     ):
-        ranges = _look_at(copied, settings)
+        indexing = _beside(pool, copied, _index)
+        reading = _beside(pool, copied, _read)
+        with load.timed("match"):
+            ranges = pickup_ranges(connection, tables, copied.work.identifier, copied.month)
+            indexing.result()
+        _refuse_another_month(copied, ranges, settings)
         replace = _keep_generated_apart(copied, settings) or replace
-        with ThreadPoolExecutor(1) as pool, connection.transaction():
+        with connection.transaction():
             with load.timed("lock"):
                 lock_table(connection, tables.trips, "SHARE ROW EXCLUSIVE", settings.lock_timeout)
-            reading = _beside(pool, copied, _read)  # the INSERT keeps one core busy
+            counting = _beside(pool, copied, _count_trips)
             with load.timed("merge"):
                 removed = delete_file(connection, tables.trips, load.filename) if replace else 0
-                load.rows_inserted = merge(connection, tables, copied.work.identifier, load.rows_read, ranges)
-            if (before := reading.result()) is not None:
-                load.total_rows = before - removed + load.rows_inserted
+                load.rows_inserted = merge(
+                    connection, tables, copied.work, ranges, same_file=copied.again and not replace
+                )
+            with load.timed("checks"):
+                reading.result()
+                if (before := counting.result()) is not None:
+                    load.total_rows = before - removed + load.rows_inserted
             with load.timed("staging"):
                 _publish_staging(copied, settings, replace=replace)
             write_record(connection, _record(copied, run_id))
@@ -63,25 +74,27 @@ def _beside(
     return future
 
 
-def _look_at(copied: CopiedMonth, settings: Settings) -> PickupRanges:
-    """Find the month's strays, and refuse a file that is mostly strays."""
-    month, work, load = copied.month, copied.work, copied.load
-    with ThreadPoolExecutor(1) as pool, load.timed("match"):
-        summarizing = _beside(pool, copied, _summarize)
-        ranges = pickup_ranges(copied.connections[0], copied.tables, work.identifier, month)
-        summarizing.result()
-    load.rows_outside_month = ranges.outside
+def _index(connection: Connection, copied: CopiedMonth) -> None:
+    """Index what came since the copy began. The same file again adds nothing that a next load would have to skip."""
+    if not copied.again:
+        index_last_load(copied.tables, copied.load, connection)
+
+
+def index_last_load(tables: TripTables, load: Load, connection: Connection) -> None:
+    """Bring the rows of the load before into the BRIN index, beside another phase of this load."""
+    with load.timed("index"):
+        summarize(connection, tables)
+
+
+def _refuse_another_month(copied: CopiedMonth, ranges: PickupRanges, settings: Settings) -> None:
+    """Raise FileError for a file that is mostly strays."""
+    work = copied.work
+    copied.load.rows_outside_month = ranges.outside
     if ranges.outside > settings.max_outside_share * work.rows:
         raise FileError(
-            f"{work.filename}: {ranges.outside / work.rows:.0%} of its pickups lie outside {month}, so it looks "
+            f"{work.filename}: {ranges.outside / work.rows:.0%} of its pickups lie outside {copied.month}, so it looks "
             "like the file of another month; check the source, or raise TAXI_MAX_OUTSIDE_SHARE if it is right"
         )
-    return ranges
-
-
-def _summarize(connection: Connection, copied: CopiedMonth) -> None:
-    with copied.load.timed("index"):
-        summarize(connection, copied.tables)
 
 
 def _keep_generated_apart(copied: CopiedMonth, settings: Settings) -> bool:
@@ -91,10 +104,11 @@ def _keep_generated_apart(copied: CopiedMonth, settings: Settings) -> bool:
     """
     connection, tables, filename = copied.connections[0], copied.tables, copied.work.filename
     generated = settings.generated_dir.as_uri()
-    before = loaded_from(connection, filename)
+    before = last_load(connection, filename)
+    was_generated = before is not None and before.url.startswith(generated)
     if not copied.raw.url.startswith(generated):
-        return before is not None and before.startswith(generated)
-    if (before is None or not before.startswith(generated)) and holds_file(connection, tables.trips, filename):
+        return was_generated
+    if not was_generated and holds_file(connection, tables.trips, filename):
         raise WarehouseError(
             f"public.{tables.dataset.table} holds real trips of {filename}: generated ones are not mixed in; "
             "use another database (TAXI_POSTGRES_URL) to play with them"
@@ -119,20 +133,25 @@ def _publish_staging(copied: CopiedMonth, settings: Settings, *, replace: bool) 
         )
 
 
-def _read(connection: Connection, copied: CopiedMonth) -> int | None:
-    """What the checks and people want to see of the month; return how many rows trips has, None when it is locked."""
-    tables, work, load = copied.tables, copied.work, copied.load
+def _read(connection: Connection, copied: CopiedMonth) -> None:
+    """What the checks and people want to see of the month."""
+    work, load = copied.work, copied.load
     row = connection.execute(statement("stats.sql", rows=work.identifier)).fetchone()
     load.staging_rows, load.rows_without_vendor, different_ids = row or (0, 0, 0)
     load.repeated_ids = load.staging_rows - different_ids
     cursor = connection.cursor()
     cursor.adapters.register_loader("timestamp", TextLoader)  # Python has no year 10000 and no infinity
     load.preview = cursor.execute(sql.SQL("SELECT * FROM {} LIMIT 5").format(work.identifier)).fetchall()
-    query = statement("total_rows.sql", trips=sql.Literal(tables.trips.as_string(connection)), table=tables.trips)
+
+
+def _count_trips(connection: Connection, copied: CopiedMonth) -> int | None:
+    """How many rows trips has before the load; None when it is locked."""
+    trips = copied.tables.trips
+    query = statement("total_rows.sql", trips=sql.Literal(trips.as_string(connection)), table=trips)
     # A session that waits to take the table for itself lets no other one in, and waits for the load to end.
     with suppress(errors.LockNotAvailable), connection.transaction():
         connection.execute("SET LOCAL lock_timeout = '1s'")
-        total, load.total_is_estimate = connection.execute(query).fetchone() or (0, False)
+        total, copied.load.total_is_estimate = connection.execute(query).fetchone() or (0, False)
         return int(total)
     return None
 

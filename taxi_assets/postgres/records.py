@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from psycopg import Connection
+from psycopg import Connection, sql
 from psycopg.rows import class_row
 
 from taxi_assets.postgres.connection import statement, told_plainly
@@ -43,14 +43,17 @@ def loaded_files(connection: Connection) -> list[LoadRecord]:
         own_table(connection, "loads", "reading the load records"),
         connection.cursor(row_factory=class_row(LoadRecord)) as cursor,
     ):
-        return cursor.execute(statement("loaded_files.sql")).fetchall()
+        return cursor.execute(statement("load_records.sql", which=sql.SQL("TRUE"))).fetchall()
 
 
-def loaded_from(connection: Connection, filename: str) -> str | None:
-    """The URL that a file was last loaded from."""
-    with told_plainly(f"looking up the last load of {filename}", _grant(connection)):
-        row = connection.execute("SELECT url FROM taxi_assets.loads WHERE filename = %s", [filename]).fetchone()
-    return str(row[0]) if row else None
+def last_load(connection: Connection, filename: str) -> LoadRecord | None:
+    """The record of a file; None when it is not in."""
+    which = sql.SQL("filename = {}").format(sql.Literal(filename))
+    with (
+        told_plainly(f"looking up the last load of {filename}", _grant(connection)),
+        connection.cursor(row_factory=class_row(LoadRecord)) as cursor,
+    ):
+        return cursor.execute(statement("load_records.sql", which=which)).fetchone()
 
 
 def forget_record(connection: Connection, filename: str) -> None:

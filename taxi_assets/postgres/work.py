@@ -83,15 +83,22 @@ def _drop(connection: Connection, name: str) -> None:
 
 
 def fill(
-    connections: Sequence[Connection], work: WorkTable, file: TripCsv, progress: Callable[[int], None] | None = None
+    connections: Sequence[Connection],
+    work: WorkTable,
+    file: TripCsv,
+    progress: Callable[[int], None] | None = None,
+    beside: Callable[[Connection], None] | None = None,
 ) -> None:
     """Copy a file into its work table, a stream on each connection.
 
-    `progress` is told the rows read so far. Raises FileError naming line, column and value of what does not fit, and
+    `progress` is told the rows read so far. Of several streams the last one does what is to be done `beside` before it
+    joins the others, which do not wait for it. Raises FileError naming line, column and value of what does not fit, and
     when the server took in another number of rows than the file has.
     """
     queue: Queue[Chunk | None] = Queue(maxsize=2 * len(connections))
     streams = [_Stream(connection, work, file, queue) for connection in connections]
+    if len(streams) > 1:
+        streams[-1].before = beside
     with ThreadPoolExecutor(len(streams)) as pool:
         try:
             for stream in streams:
@@ -142,6 +149,7 @@ class _Stream:
     work: WorkTable
     file: TripCsv
     queue: Queue[Chunk | None]
+    before: Callable[[Connection], None] | None = None
     rows: int = 0
     failure: _Failure | None = None
     _starts: list[tuple[int, int]] = field(default_factory=list)
@@ -153,11 +161,13 @@ class _Stream:
         lines = 1
         ended = False
         try:
+            if self.before:
+                self.before(self.connection)
             with self.connection.cursor() as cursor:
                 with cursor.copy(copy_in) as copy:
                     while chunk := self.queue.get():
                         self._starts.append((lines, chunk.line))
-                        lines += chunk.data.count(b"\n")
+                        lines += chunk.lines
                         copy.write(chunk.data)
                     ended = True
                 self.rows = cursor.rowcount

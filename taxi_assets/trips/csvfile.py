@@ -28,6 +28,8 @@ class Chunk:
     data: bytes
     line: int
     """Line of the file, counted from 1, where the first record stands."""
+    lines: int
+    """As many as records, and more where quoted text holds line ends."""
     records: int
 
 
@@ -75,9 +77,9 @@ class TripCsv:
             raise self._error("has a header and no rows")
 
     def _chunk(self, text: bytes) -> Chunk:
-        data, records = _normalize(text + b"\n")
-        chunk = Chunk(data, self._line, records)
-        self._line += data.count(b"\n")
+        data, lines, records = _normalize(text + b"\n")
+        chunk = Chunk(data, self._line, lines, records)
+        self._line += lines
         self.records += records
         return chunk
 
@@ -148,6 +150,8 @@ class TripCsv:
 def _split(data: bytes) -> tuple[bytes, bytes]:
     """Cut after the last line end that stands outside quotes."""
     cut = data.rfind(b"\n") + 1
+    if b'"' not in data:
+        return data[:cut], data[cut:]
     inside = data.count(b'"', 0, cut) % 2
     while inside and cut:
         before = data.rfind(b"\n", 0, cut - 1) + 1
@@ -156,12 +160,14 @@ def _split(data: bytes) -> tuple[bytes, bytes]:
     return data[:cut], data[cut:]
 
 
-def _normalize(data: bytes) -> tuple[bytes, int]:
-    """End every record with LF alone, leave quoted text as it is, and count the records."""
+def _normalize(data: bytes) -> tuple[bytes, int, int]:
+    """End every record with LF alone, leave quoted text as it is, and count lines and records."""
     if b'"' not in data:
         if b"\r" in data:
             data = data.replace(b"\r\n", b"\n")
-        return data, data.count(b"\n")
+        lines = data.count(b"\n")
+        return data, lines, lines
     parts = data.split(b'"')
     parts[::2] = [outside.replace(b"\r\n", b"\n") for outside in parts[::2]]
-    return b'"'.join(parts), sum(outside.count(b"\n") for outside in parts[::2])
+    data = b'"'.join(parts)
+    return data, data.count(b"\n"), sum(outside.count(b"\n") for outside in parts[::2])

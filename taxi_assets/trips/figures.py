@@ -31,8 +31,9 @@ class LoadFigures:
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
+        """Add the time of a `with` block to a phase."""
         start = time.perf_counter()
         try:
             yield
         finally:
-            self.seconds[phase] = time.perf_counter() - start
+            self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - start

@@ -36,13 +36,13 @@ def read(folder: Path, content: bytes, max_bytes: int = 10**9) -> list[Chunk]:
     ids=["LF", "CRLF", "mixed", "no end", "blank end", "BOM", "quoted header"],
 )
 def test_line_ends_and_marks_do_not_matter(tmp_path: Path, content: bytes) -> None:
-    assert read(tmp_path, content) == [Chunk(ROW + b"\n" + ROW + b"\n", line=2, records=2)]
+    assert read(tmp_path, content) == [Chunk(ROW + b"\n" + ROW + b"\n", line=2, lines=2, records=2)]
 
 
 def test_quoted_text_is_left_as_it_is(tmp_path: Path) -> None:
     odd = ROW.replace(b"N", b'"a\r\nb\n""c"')
     (chunk,) = read(tmp_path, HEADER + b"\r\n" + odd + b"\r\n" + ROW)
-    assert chunk == Chunk(odd + b"\n" + ROW + b"\n", line=2, records=2)
+    assert chunk == Chunk(odd + b"\n" + ROW + b"\n", line=2, lines=4, records=2)
 
 
 def test_large_file_is_cut_between_records(tmp_path: Path) -> None:
