@@ -28,7 +28,7 @@ def script(name: str) -> str:
 
 
 def seconds(ground: Ground, command: Sequence[str], warehouse: Warehouse | None = None, source: str = "") -> float:
-    """Run a command as a fresh user would have it, with nothing downloaded and no run recorded before."""
+    """Run a command as a fresh user would have it: nothing downloaded, no run recorded, Python's files compiled."""
     with tempfile.TemporaryDirectory(dir=ground.folder) as folder:
         home = Path(folder) / "dagster_home"
         home.mkdir()
@@ -43,7 +43,8 @@ def seconds(ground: Ground, command: Sequence[str], warehouse: Warehouse | None 
 
 def output(command: Sequence[str], env: Mapping[str, str], folder: str | None = None) -> str:
     """What a command prints, run in a folder. Raises CommandError with its last words when it fails."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TAXI_", "DAGSTER_"))}
+    others = ("TAXI_", "DAGSTER_", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(others)}
     kept["PYTHONPATH"] = str(project_dir())
     done = subprocess.run(command, env={**kept, **env}, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from psycopg import sql
 from rich.markup import escape
 from rich.table import Table
 
-from taxi_assets.automation.backfill import MonthResult, backfill
-from taxi_assets.automation.instance import open_instance
 from taxi_assets.cli.show import console, follow, print_results
 from taxi_assets.errors import SourceError
 from taxi_assets.postgres.connection import Warehouse
@@ -19,6 +18,9 @@ from taxi_assets.settings import Settings, get_settings
 from taxi_assets.trips.datasets import DATASETS, Dataset
 from taxi_assets.trips.months import Month
 from taxi_assets.trips.source import Source
+
+if TYPE_CHECKING:
+    from taxi_assets.automation.backfill import MonthResult
 
 _SMALL_MONTHS = (Month(2020, 4), Month(2020, 5))
 """The months with the fewest trips of the yellow files, so the quickest to download."""
@@ -120,6 +122,8 @@ def _generate(settings: Settings, months: Sequence[Month]) -> None:
 
 def _run(settings: Settings, months: dict[Dataset, list[Month]]) -> list[MonthResult]:
     # Imported when the source is settled: the definitions read the settings.
+    from taxi_assets.automation.backfill import backfill
+    from taxi_assets.automation.instance import open_instance
     from taxi_assets.definitions import defs
 
     results: list[MonthResult] = []

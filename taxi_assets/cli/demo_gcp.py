@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from taxi_assets.automation.backfill import MonthResult, backfill
-from taxi_assets.automation.instance import open_instance
 from taxi_assets.cli.demo import choose_source
 from taxi_assets.cli.show import console, follow, print_results
 from taxi_assets.settings import get_settings
 from taxi_assets.standin.process import running
 from taxi_assets.trips.datasets import Dataset
 from taxi_assets.trips.months import Month
+
+if TYPE_CHECKING:
+    from taxi_assets.automation.backfill import MonthResult
 
 _NAMES = {
     "GCP_PROJECT_ID": "demo-project",
@@ -53,6 +55,8 @@ def demo_gcp() -> None:
 
 def _run(months: dict[Dataset, list[Month]]) -> list[MonthResult]:
     # Imported when the names are settled: the definitions read the settings.
+    from taxi_assets.automation.backfill import backfill
+    from taxi_assets.automation.instance import open_instance
     from taxi_assets.definitions import build_defs
 
     settings = get_settings()

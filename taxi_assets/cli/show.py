@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from taxi_assets.automation.backfill import MonthResult
 from taxi_assets.kestra.page import Page, markdown
 from taxi_assets.kestra.page_html import html
 from taxi_assets.trips.months import Month
+
+if TYPE_CHECKING:
+    from taxi_assets.automation.backfill import MonthResult
 
 console = Console(highlight=False)
 
