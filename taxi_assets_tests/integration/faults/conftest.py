@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -85,3 +86,27 @@ def start(tmp_path: Path, mirror: Mirror, warehouse: Warehouse) -> Start:
         )  # fmt: skip
 
     return start_program
+
+
+@pytest.fixture
+def small_tablespace(server: EmbeddedServer, admin: Admin) -> Iterator[Callable[[str], object]]:
+    """A tablespace of 10 MB where work tables go; yields a way to give it another size."""
+    disk, mount = server.folder / "small", shutil.which("mount")
+    disk.mkdir(exist_ok=True)
+    if os.geteuid() != 0 or mount is None:
+        pytest.skip("only root can mount a small disk")
+    made = subprocess.run(
+        [mount, "-t", "tmpfs", "-o", "size=10m", "tmpfs", str(disk)], capture_output=True, check=False
+    )
+    if made.returncode:
+        pytest.skip(f"cannot mount a small disk: {made.stderr.decode().strip()}")
+    shutil.chown(disk, "embedded_postgres", "embedded_postgres")
+    (name,) = admin.execute("SELECT current_database()").fetchone() or ("",)
+    try:
+        admin.execute(sql.SQL("CREATE TABLESPACE small LOCATION {}").format(str(disk)))
+        yield lambda size: subprocess.check_call([mount, "-o", f"remount,size={size}", str(disk)])
+        admin.execute(sql.SQL("ALTER DATABASE {} RESET default_tablespace").format(sql.Identifier(name)))
+        admin.execute("DROP TABLE public.yellow_tripdata, public.yellow_tripdata_staging")
+        admin.execute("DROP TABLESPACE small")
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)  # noqa: S607
