@@ -66,7 +66,7 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
     if not config.getoption("--torture"):
         return
     reports = [report for reports in terminalreporter.stats.values() for report in reports]
-    called = [report for report in reports if getattr(report, "when", "") == "call"]
+    called = [report for report in reports if getattr(report, "when", "") == "call" and not report.skipped]
     counts: Counter[str] = Counter()
     for report in called:
         for name, number in report.user_properties or [(FAULTS, 1), (SURVIVED, int(report.passed))]:

@@ -10,6 +10,7 @@ from taxi_assets.settings import project_dir
 
 TESTS = """
 from collections import Counter
+import pytest
 
 def test_loss(fault):
     with fault() as compare:
@@ -26,6 +27,9 @@ def test_without_rows():
 
 def test_without_rows_that_fails():
     assert False
+
+def test_that_this_machine_cannot_try():
+    pytest.skip("for a reason")
 """
 
 
