@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import commands, footprint, growth, kestra, latency, month, report
+from benchmarks import commands, footprint, growth, kestra, latency, month, process, report
 from benchmarks.ground import Ground, Options, prepared
 from benchmarks.measure import Findings
 from taxi_assets.postgres.connection import Warehouse
@@ -36,7 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status 0 whether or not the goals are met: a slow machine is no error."""
     given = _parser().parse_args(arguments)
     options = _options(given)
+    output = given.output or (report.FOLDER / "partial" if given.only or given.quick else report.FOLDER)
     findings = Findings()
+    process.compile_modules()
     with tempfile.TemporaryDirectory(prefix="taxi_bench_") as folder, prepared(options, Path(folder)) as ground:
         with Warehouse(ground.server_url).connect() as connection:
             facts = report.machine(connection.info.parameter_status("server_version") or "unknown")
@@ -49,9 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
             findings.add(found)
             # After each part, so that a run that is ended early has not been for nothing.
-            report.write(report.document(findings, options, facts), given.output)
+            report.write(report.document(findings, options, facts), output)
     for what, why in findings.skipped.items():
         sys.stdout.write(f"skipped  {what}: {why}\n")
+    sys.stdout.write(f"written  {output}/results.json and results.html\n")
     return 0
 
 
@@ -63,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", action="append", choices=PARTS, metavar="PART", help=f"one of {', '.join(PARTS)}")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to try the benchmark itself")
     parser.add_argument("--kestra-url", help="a Kestra server with flow 04_postgres_taxi, to measure beside")
-    parser.add_argument("--output", type=Path, default=report.FOLDER, help="folder for results.json and results.html")
+    parser.add_argument("--output", type=Path, help="folder for results.json and results.html (benchmarks)")
     return parser
 
 

@@ -103,7 +103,8 @@ class Warehouse:
             raise self._unreachable(str(error)) from None
         connection.silence_timeout = self.silence_timeout
         # Not as options of the connection: pools refuse those, or drop them silently.
-        connection.execute("; ".join(f"SET {name} = '{value}'" for name, value in _PINNED.items()).encode())
+        with told_plainly("opening a session"):
+            connection.execute("; ".join(f"SET {name} = '{value}'" for name, value in _PINNED.items()).encode())
         if connection.info.server_version < _OLDEST:
             version = connection.info.server_version // 10000
             connection.close()

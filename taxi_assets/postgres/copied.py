@@ -41,8 +41,8 @@ class CopiedMonth:
     """The first one owns the work table and writes; the last one, another if there are several, reads beside it."""
     work: WorkTable
     load: Load
-    again: bool
-    """Whether the load before was of the very same file, so that its rows are probably all in trips."""
+    same_file: bool
+    """Whether the month was last loaded from the very same file, so that its rows are probably all in trips."""
 
     @property
     def dataset(self) -> Dataset:

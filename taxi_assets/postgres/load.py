@@ -12,8 +12,8 @@ from psycopg import Connection, sql
 from taxi_assets.postgres.connection import Warehouse, keep_open, statement, told_plainly
 from taxi_assets.postgres.copied import CopiedMonth, Load
 from taxi_assets.postgres.locks import lock_table
-from taxi_assets.postgres.publish import delete_file, index_last_load, publish
-from taxi_assets.postgres.records import forget_record, last_load
+from taxi_assets.postgres.publish import delete_file, index_new_rows, publish
+from taxi_assets.postgres.records import forget_record, record_of
 from taxi_assets.postgres.tables import prepare
 from taxi_assets.postgres.work import fill, work_table
 from taxi_assets.settings import Settings
@@ -67,14 +67,14 @@ class Loader:
             with told_plainly(f"loading {load.filename}"):
                 connections = self._connect(stack, f"taxi_assets {dataset.taxi} {month}", raw)
                 tables = prepare(connections[0], dataset)
-                before = last_load(connections[0], load.filename)
-                again = before is not None and before.sha256 == raw.sha256
+                record = record_of(connections[0], load.filename)
+                same_file = record is not None and record.sha256 == raw.sha256
                 work = stack.enter_context(work_table(connections[0], tables, month))
                 with load.timed("copy"):
-                    fill(connections, work, file, progress, None if again else partial(index_last_load, tables, load))
+                    fill(connections, work, file, progress, partial(index_new_rows, tables, load, same_file))
             load.rows_read, load.csv_bytes = work.rows, file.size
             load.seconds["unpack"] = file.seconds_unpacking
-            yield CopiedMonth(month, raw, tables, connections, work, load, again)
+            yield CopiedMonth(month, raw, tables, connections, work, load, same_file)
 
     def remove(self, dataset: Dataset, month: Month) -> int:
         """Take out of both tables the rows that a month's file brought, in one transaction; return how many of trips.

@@ -34,9 +34,14 @@ class PickupRanges:
     """Rows with a pickup outside the month, or with none."""
     irregular: int
 
+    @property
+    def everywhere(self) -> bool:
+        """Whether any row of trips could have an id of this month's, as far as this tells."""
+        return self.irregular > 0 or len(self.strays) > _MOST_RANGES
+
     def candidates(self, tables: TripTables) -> sql.Composable:
         """The condition that every row of trips `t` meets whose id could be one of this month's."""
-        if self.irregular or len(self.strays) > _MOST_RANGES:
+        if self.everywhere:
             return sql.SQL("TRUE")
         pickup = sql.SQL("t.{}").format(tables.pickup)
         parts: list[sql.Composable] = [self._in_month(pickup)]
@@ -67,7 +72,7 @@ def summarize(connection: Connection, tables: TripTables) -> None:
     """
     if tables.owned:
         with suppress(errors.LockNotAvailable), connection.transaction():
-            connection.execute("SET LOCAL lock_timeout = '100ms'")
+            connection.execute("SET LOCAL lock_timeout = '40ms'")  # less than sends autovacuum away: see limits.sql
             connection.execute("SELECT brin_summarize_new_values(%s::regclass)", [tables.index.as_string(connection)])
 
 

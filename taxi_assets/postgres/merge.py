@@ -16,14 +16,18 @@ def merge(connection: Connection, tables: TripTables, work: WorkTable, ranges: P
     """Insert into trips the rows whose id it does not hold, and return how many those are.
 
     Counting first pays: the count runs in parallel, which an INSERT cannot, and in nearly every month nothing or
-    everything matches. `same_file` says that the last load was of the very same file, so that its rows are probably all
-    there, which a look at each side shows sooner than matching them. The caller holds a lock on trips that keeps other
-    writers out.
+    everything matches. `same_file` says that the month was last loaded from the very same file, so that its rows are
+    probably all there; hashes of the ids on both sides prove it sooner than matching them, and where they differ the
+    rows are matched. The caller holds a lock on trips that keeps other writers out.
     """
     _steer_planner(connection)
     candidates = ranges.candidates(tables)
     of = {"rows": work.identifier, "trips": tables.trips, "candidates": candidates}
-    if same_file and _same_ids(connection, statement("same_ids.sql", filename=sql.Literal(work.filename), **of)):
+    if (
+        same_file
+        and not ranges.everywhere
+        and _same_ids(connection, statement("same_ids.sql", filename=sql.Literal(work.filename), **of))
+    ):
         return 0
     matched = _value(connection, statement("count_matched.sql", **of))
     if matched == work.rows:
@@ -39,7 +43,7 @@ def merge(connection: Connection, tables: TripTables, work: WorkTable, ranges: P
 
 
 def _same_ids(connection: Connection, query: sql.Composed) -> bool:
-    # On one core: another one reads what the checks want to know, which takes twice as long.
+    # On one core: another one is reading the month's figures for the checks, and that takes twice as long as this.
     connection.execute("SET LOCAL max_parallel_workers_per_gather = 0")
     same: bool = _value(connection, query)
     connection.execute("SET LOCAL max_parallel_workers_per_gather TO DEFAULT")

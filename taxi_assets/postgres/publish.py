@@ -15,9 +15,9 @@ from taxi_assets.errors import FileError, WarehouseError
 from taxi_assets.postgres.connection import statement, told_plainly
 from taxi_assets.postgres.copied import CopiedMonth, Load
 from taxi_assets.postgres.locks import lock_table
-from taxi_assets.postgres.matching import PickupRanges, pickup_ranges, summarize
+from taxi_assets.postgres.matching import pickup_ranges, summarize
 from taxi_assets.postgres.merge import merge
-from taxi_assets.postgres.records import LoadRecord, last_load, write_record
+from taxi_assets.postgres.records import LoadRecord, newest_file, record_of, write_record
 from taxi_assets.postgres.staging import publish_staging
 from taxi_assets.postgres.tables import TripTables
 from taxi_assets.settings import Settings
@@ -36,26 +36,27 @@ def publish(copied: CopiedMonth, settings: Settings, *, run_id: str, replace: bo
         told_plainly(f"merging {load.filename}", tables.write_grant(connection.info.user)),
         ThreadPoolExecutor(1) as pool,
     ):
-        indexing = _beside(pool, copied, _index)
-        reading = _beside(pool, copied, _read)
+        indexing = _beside(pool, copied, _index, "match")
+        reading = _beside(pool, copied, _read, "checks")
         with load.timed("match"):
             ranges = pickup_ranges(connection, tables, copied.work.identifier, copied.month)
             indexing.result()
-        _refuse_another_month(copied, ranges, settings)
+        load.rows_outside_month = ranges.outside
+        _refuse_another_month(copied, settings)
         replace = _keep_generated_apart(copied, settings) or replace
         with connection.transaction():
             with load.timed("lock"):
                 lock_table(connection, tables.trips, "SHARE ROW EXCLUSIVE", settings.lock_timeout)
-            counting = _beside(pool, copied, _count_trips)
+            counting = _beside(pool, copied, _count_trips, "checks")
             with load.timed("merge"):
                 removed = delete_file(connection, tables.trips, load.filename) if replace else 0
                 load.rows_inserted = merge(
-                    connection, tables, copied.work, ranges, same_file=copied.again and not replace
+                    connection, tables, copied.work, ranges, same_file=copied.same_file and not replace
                 )
             with load.timed("checks"):
                 reading.result()
-                if (before := counting.result()) is not None:
-                    load.total_rows = before - removed + load.rows_inserted
+                if (rows_before := counting.result()) is not None:
+                    load.total_rows = rows_before - removed + load.rows_inserted
             with load.timed("staging"):
                 _publish_staging(copied, settings, replace=replace)
             write_record(connection, _record(copied, run_id))
@@ -65,34 +66,38 @@ def publish(copied: CopiedMonth, settings: Settings, *, run_id: str, replace: bo
 
 
 def _beside(
-    pool: ThreadPoolExecutor, copied: CopiedMonth, work: Callable[[Connection, CopiedMonth], _Result]
+    pool: ThreadPoolExecutor, copied: CopiedMonth, work: Callable[[Connection, CopiedMonth], _Result], phase: str
 ) -> Future[_Result]:
-    """Do something on the last connection beside what the first one does; before it where there is only one."""
+    """Do something on the last connection beside what the first one does; as a part of a phase where there is one."""
     future = pool.submit(work, copied.connections[-1], copied)
     if len(copied.connections) == 1:
-        wait([future])
+        with copied.load.timed(phase):
+            wait([future])
     return future
 
 
 def _index(connection: Connection, copied: CopiedMonth) -> None:
-    """Index what came since the copy began. The same file again adds nothing that a next load would have to skip."""
-    if not copied.again:
-        index_last_load(copied.tables, copied.load, connection)
+    """For rows that came while the file was copied, or when a single connection had no time for it."""
+    index_new_rows(copied.tables, copied.load, copied.same_file, connection)
 
 
-def index_last_load(tables: TripTables, load: Load, connection: Connection) -> None:
-    """Bring the rows of the load before into the BRIN index, beside another phase of this load."""
-    with load.timed("index"):
+def index_new_rows(tables: TripTables, load: Load, same_file: bool, connection: Connection) -> None:
+    """Bring what came into trips since the last load into the BRIN index, so that this one need not read it along.
+
+    When the last load of all was of the same file, those are the rows that this one is going to read anyway.
+    """
+    if same_file and newest_file(connection, tables.dataset.taxi) == load.filename:
+        return
+    with load.timed("index"), told_plainly(f"indexing public.{tables.dataset.table}"):
         summarize(connection, tables)
 
 
-def _refuse_another_month(copied: CopiedMonth, ranges: PickupRanges, settings: Settings) -> None:
+def _refuse_another_month(copied: CopiedMonth, settings: Settings) -> None:
     """Raise FileError for a file that is mostly strays."""
-    work = copied.work
-    copied.load.rows_outside_month = ranges.outside
-    if ranges.outside > settings.max_outside_share * work.rows:
+    rows, outside = copied.work.rows, copied.load.rows_outside_month
+    if outside > settings.max_outside_share * rows:
         raise FileError(
-            f"{work.filename}: {ranges.outside / work.rows:.0%} of its pickups lie outside {copied.month}, so it looks "
+            f"{copied.work.filename}: {outside / rows:.0%} of its pickups lie outside {copied.month}, so it looks "
             "like the file of another month; check the source, or raise TAXI_MAX_OUTSIDE_SHARE if it is right"
         )
 
@@ -104,8 +109,8 @@ def _keep_generated_apart(copied: CopiedMonth, settings: Settings) -> bool:
     """
     connection, tables, filename = copied.connections[0], copied.tables, copied.work.filename
     generated = settings.generated_dir.as_uri()
-    before = last_load(connection, filename)
-    was_generated = before is not None and before.url.startswith(generated)
+    record = record_of(connection, filename)
+    was_generated = record is not None and record.url.startswith(generated)
     if not copied.raw.url.startswith(generated):
         return was_generated
     if not was_generated and holds_file(connection, tables.trips, filename):

@@ -46,14 +46,22 @@ def loaded_files(connection: Connection) -> list[LoadRecord]:
         return cursor.execute(statement("load_records.sql", which=sql.SQL("TRUE"))).fetchall()
 
 
-def last_load(connection: Connection, filename: str) -> LoadRecord | None:
-    """The record of a file; None when it is not in."""
+def record_of(connection: Connection, filename: str) -> LoadRecord | None:
+    """The record of a file's last load; None when it is not in."""
     which = sql.SQL("filename = {}").format(sql.Literal(filename))
     with (
         told_plainly(f"looking up the last load of {filename}", _grant(connection)),
         connection.cursor(row_factory=class_row(LoadRecord)) as cursor,
     ):
         return cursor.execute(statement("load_records.sql", which=which)).fetchone()
+
+
+def newest_file(connection: Connection, taxi: str) -> str | None:
+    """The file of a taxi that was loaded last."""
+    query = "SELECT filename FROM taxi_assets.loads WHERE taxi = %s ORDER BY loaded_at DESC LIMIT 1"
+    with told_plainly(f"looking up the last load of {taxi}", _grant(connection)):
+        row = connection.execute(query, [taxi]).fetchone()
+    return str(row[0]) if row else None
 
 
 def forget_record(connection: Connection, filename: str) -> None:

@@ -92,13 +92,13 @@ def fill(
     """Copy a file into its work table, a stream on each connection.
 
     `progress` is told the rows read so far. Of several streams the last one does what is to be done `beside` before it
-    joins the others, which do not wait for it. Raises FileError naming line, column and value of what does not fit, and
-    when the server took in another number of rows than the file has.
+    joins the others, which go on meanwhile; a single stream leaves it out. Raises FileError naming line, column and
+    value of what does not fit, and when the server took in another number of rows than the file has.
     """
     queue: Queue[Chunk | None] = Queue(maxsize=2 * len(connections))
     streams = [_Stream(connection, work, file, queue) for connection in connections]
     if len(streams) > 1:
-        streams[-1].before = beside
+        streams[-1].beside = beside
     with ThreadPoolExecutor(len(streams)) as pool:
         try:
             for stream in streams:
@@ -149,7 +149,7 @@ class _Stream:
     work: WorkTable
     file: TripCsv
     queue: Queue[Chunk | None]
-    before: Callable[[Connection], None] | None = None
+    beside: Callable[[Connection], None] | None = None
     rows: int = 0
     failure: _Failure | None = None
     _starts: list[tuple[int, int]] = field(default_factory=list)
@@ -161,8 +161,8 @@ class _Stream:
         lines = 1
         ended = False
         try:
-            if self.before:
-                self.before(self.connection)
+            if self.beside:
+                self.beside(self.connection)
             with self.connection.cursor() as cursor:
                 with cursor.copy(copy_in) as copy:
                     while chunk := self.queue.get():

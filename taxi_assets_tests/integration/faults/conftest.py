@@ -106,7 +106,7 @@ def small_tablespace(server: EmbeddedServer, admin: Admin) -> Iterator[Callable[
         admin.execute(sql.SQL("CREATE TABLESPACE small LOCATION {}").format(str(disk)))
         yield lambda size: subprocess.check_call([mount, "-o", f"remount,size={size}", str(disk)])
         admin.execute(sql.SQL("ALTER DATABASE {} RESET default_tablespace").format(sql.Identifier(name)))
-        admin.execute("DROP TABLE public.yellow_tripdata, public.yellow_tripdata_staging")
+        admin.execute("DROP TABLE IF EXISTS public.yellow_tripdata, public.yellow_tripdata_staging")
         admin.execute("DROP TABLESPACE small")
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)  # noqa: S607

@@ -79,14 +79,15 @@ def test_server_out_of_connections(start: Start, warehouse: Warehouse, admin: Ad
     ("setting", "says"),
     [
         ("default_transaction_read_only = on", "the server is read-only; point TAXI_POSTGRES_URL at the primary"),
-        ("statement_timeout = '15ms'", "canceling statement due to statement timeout; run it again, or raise"),
+        ("statement_timeout = '60ms'", "canceling statement due to statement timeout; run it again, or raise"),
     ],
     ids=["read-only", "statement timeout"],
 )
 def test_server_that_refuses(
     setting: LiteralString, says: str, start: Start, warehouse: Warehouse, admin: Admin, mirror: Mirror
 ) -> None:
-    mirror.publish(YELLOW, APRIL, packed(csv_of(YELLOW, APRIL, 20_000)))  # whose COPY takes longer than that
+    assert start(*BACKFILL).wait(timeout=120) == 0
+    mirror.publish(YELLOW, APRIL, packed(csv_of(YELLOW, APRIL, 200_000)))  # whose COPY takes longer than that
     admin.execute(sql.SQL("ALTER DATABASE {} SET " + setting).format(sql.Identifier(admin.info.dbname)))
     assert_both_say(start, warehouse.url, says)
 

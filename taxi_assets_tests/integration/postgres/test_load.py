@@ -95,27 +95,6 @@ def test_counts_and_record(load: LoadMonth, warehouse: Warehouse) -> None:
     assert leftovers(warehouse) == []
 
 
-@pytest.mark.parametrize(
-    ("change", "inserted"),
-    [
-        ("DELETE FROM public.green_tripdata WHERE unique_row_id = least", 1),
-        ("UPDATE public.green_tripdata SET unique_row_id = most WHERE unique_row_id = least", 1),
-        ("UPDATE public.green_tripdata SET filename = 'another.csv'", 0),
-        ("UPDATE public.green_tripdata SET fare_amount = 1", 0),
-    ],
-    ids=["a row less", "an id twice and one missing", "brought by another file", "other fares"],
-)
-def test_the_same_file_again_brings_back_what_is_missing(
-    load: LoadMonth, warehouse: Warehouse, change: str, inserted: int
-) -> None:
-    load(APRIL)
-    with warehouse.connect() as connection:
-        ends = "SELECT min(unique_row_id), max(unique_row_id) FROM public.green_tripdata"
-        least, most = connection.execute(ends).fetchone() or ("", "")
-        connection.execute(change.replace("least", f"'{least}'").replace("most", f"'{most}'").encode())
-    assert load(APRIL).rows_inserted == inserted
-
-
 def test_bad_value_is_told_with_line_and_column_and_changes_nothing(
     load: LoadMonth, warehouse: Warehouse, mirror: Path
 ) -> None:
@@ -242,17 +221,6 @@ def test_ordinary_role_is_told_what_to_grant(settings: Settings, warehouse: Ware
         assert ordinary.load(GREEN, APRIL, raw).rows_matched == 500
         admin.execute("DROP OWNED BY loader CASCADE")
         admin.execute("DROP ROLE loader")
-
-
-def test_autovacuum_is_not_waited_for(load: LoadMonth, settings: Settings, warehouse: Warehouse) -> None:
-    load(APRIL)
-    raw = Source.from_settings(settings).fetch(GREEN, APRIL)
-    with Loader(warehouse, settings).copied(GREEN, APRIL, raw) as copied:
-        assert copied.connections[0].execute("SHOW deadlock_timeout").fetchone() == ("50ms",), "it gives way then"
-        work = (
-            "SELECT reloptions FROM pg_class WHERE relnamespace = 'taxi_assets'::regnamespace AND relname LIKE 'work%'"
-        )
-        assert copied.connections[0].execute(work).fetchall() == [(["autovacuum_enabled=false"],)] * 2
 
 
 def test_memory_does_not_grow_with_the_file(warehouse: Warehouse, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Dagster's import takes a second, which `--help` and a look at the months need not wait for."""
+"""Dagster's import takes a second, which commands that run nothing need not wait for."""
 
 from __future__ import annotations
 
