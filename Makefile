@@ -43,12 +43,12 @@ e2e: venv ## only the tests that click through the UI, and take the pictures in 
 		{ echo "a Chromium is needed (Debian, Ubuntu: apt install chromium; macOS: brew install chromium)"; exit 1; }
 	@TAXI_PICTURES=docs/images $(BIN)/python -m pytest taxi_assets_tests/e2e
 
-bench: venv ## measure the speed goals beside their peers (about half an hour); see docs/performance.md
+bench: venv ## measure the speed goals beside their peers (about twenty minutes); see docs/performance.md
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt || \
 		echo "dlt cannot be installed and is left out"
 	@$(BIN)/python -m benchmarks $(BENCH)
 
-bench-backfills: venv ## measure backfills by the UI and from the shell (about ten minutes); see docs/scheduling.md
+bench-backfills: venv ## measure backfills by the UI and from the shell (about five minutes); see docs/scheduling.md
 	@$(BIN)/python -m benchmarks.backfills
 	@$(BIN)/python -m benchmarks.document
 
@@ -57,7 +57,7 @@ reliability: venv ## write docs/reliability.md from what the tests find
 		-k "bad_files or outages or paused or rights or source" --write-reliability
 	@$(BIN)/python -m taxi_assets_tests.reliability
 
-torture: venv ## kill, crash, race and break loads for long, and count what was lost
+torture: venv ## kill, crash, race and break loads for ten minutes, and count what was lost
 	@$(BIN)/python -m pytest -n 2 --torture taxi_assets_tests/integration/faults taxi_assets_tests/integration/trips
 
 audit: venv ## look the dependencies up among known vulnerabilities (needs a network)
