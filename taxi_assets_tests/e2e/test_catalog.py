@@ -83,7 +83,7 @@ def test_month_of_trips_shows_what_was_inserted_and_matched(page: Page, picture:
     page.goto("/assets/green_trips?partition=2020-05&view=partitions")
     for name in ("rows_inserted", "rows_matched", "total_rows"):
         expect(page.locator("tr").filter(has_text=name).first).to_contain_text(re.compile(r"\d"))
-    picture("month-trips", height=1100)
+    picture("month-trips", height=1200)
 
 
 def test_checks_of_a_month_passed(page: Page, picture: Picture) -> None:
