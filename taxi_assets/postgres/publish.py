@@ -68,7 +68,8 @@ def publish(copied: CopiedMonth, settings: Settings, *, run_id: str, replace: bo
 def _beside(
     pool: ThreadPoolExecutor, copied: CopiedMonth, work: Callable[[Connection, CopiedMonth], _Result], phase: str
 ) -> Future[_Result]:
-    """Do something on the last connection beside what the first one does; as a part of a phase where there is one."""
+    """Do something on the last connection beside what the first one does. With a single connection it is waited for, in
+    the given phase."""
     future = pool.submit(work, copied.connections[-1], copied)
     if len(copied.connections) == 1:
         with copied.load.timed(phase):
