@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 from playwright.sync_api import Page, expect
 
@@ -114,10 +115,18 @@ def test_schedules_and_sensors_are_listed_with_what_they_do(page: Page, picture:
         "failure_sensor": "Posts each failed run as JSON to TAXI_FAILURE_WEBHOOK_URL",
     }
     page.goto("/automation")
+    for name in said:  # rows that come late push the others from under the pointer
+        expect(page.get_by_text(name, exact=True)).to_be_visible()
     for name, description in said.items():
         row = page.get_by_text(name, exact=True).locator("xpath=ancestor::div[.//*[@aria-label='info']][1]")
+        tooltip = page.get_by_role("tooltip").filter(has_text=description).first
         row.get_by_label("info").hover()
-        expect(page.get_by_role("tooltip").filter(has_text=description).first).to_be_visible()
+        with suppress(AssertionError):
+            expect(tooltip).to_be_visible(timeout=5_000)
+        if tooltip.is_hidden():
+            page.mouse.move(0, 0)
+            row.get_by_label("info").hover()
+        expect(tooltip).to_be_visible()
     for hour in ("09:00 AM", "10:00 AM"):
         expect(page.get_by_text(f"At {hour} UTC, on day 1 of the month")).to_have_count(2)
     page.reload()  # without the last one's tip
