@@ -27,6 +27,7 @@ from taxi_assets_tests.integration.faults import worker
 from taxi_assets_tests.integration.faults.months import GREEN, Mirror, csv_of, load_month, packed
 from taxi_assets_tests.integration.faults.tables import both, leftovers, rows_of
 from taxi_assets_tests.integration.trips.conftest import left_in
+from taxi_assets_tests.stack import wait_for
 
 MARCH, APRIL = Month(2020, 3), Month(2020, 4)
 ROWS = 30_000
@@ -107,10 +108,7 @@ def kill(process: subprocess.Popen[str], warehouse: Warehouse) -> None:
     process.communicate()
     others = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     with warehouse.connect() as connection:
-        deadline = time.monotonic() + 20
-        while connection.execute(others).rowcount:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_for(lambda: connection.execute(others).rowcount == 0, 20, "the server has noticed")
 
 
 def crash_server(server: EmbeddedServer) -> None:

@@ -14,7 +14,7 @@ from taxi_assets_tests.integration.faults.conftest import Admin, Start
 from taxi_assets_tests.integration.faults.months import APRIL, YELLOW, Mirror, csv_of, packed
 from taxi_assets_tests.integration.faults.proxy import proxied
 from taxi_assets_tests.integration.faults.tables import leftovers
-from taxi_assets_tests.integration.faults.test_outages import REFUSALS, elsewhere
+from taxi_assets_tests.integration.faults.test_outages import REFUSALS, database, elsewhere
 
 BACKFILL = ("taxi-assets", "backfill", "yellow", "--from", str(APRIL), "--to", str(APRIL))
 JOB = (
@@ -88,7 +88,7 @@ def test_server_that_refuses(
 ) -> None:
     assert start(*BACKFILL).wait(timeout=120) == 0
     mirror.publish(YELLOW, APRIL, packed(csv_of(YELLOW, APRIL, 200_000)))  # whose COPY takes longer than that
-    admin.execute(sql.SQL("ALTER DATABASE {} SET " + setting).format(sql.Identifier(admin.info.dbname)))
+    admin.execute(sql.SQL("ALTER DATABASE {} SET " + setting).format(database(warehouse)))
     assert_both_say(start, warehouse.url, says)
 
 
@@ -97,7 +97,7 @@ def test_disk_of_the_server_full(
 ) -> None:
     assert start(*BACKFILL).wait(timeout=120) == 0
     mirror.publish(YELLOW, APRIL, packed(csv_of(YELLOW, APRIL, 100_000)))
-    admin.execute(sql.SQL("ALTER DATABASE {} SET default_tablespace = small").format(sql.Identifier(admin.info.dbname)))
+    admin.execute(sql.SQL("ALTER DATABASE {} SET default_tablespace = small").format(database(warehouse)))
     assert_both_say(start, warehouse.url, "the server's disk is full (could not extend file")
     small_tablespace("100m")
     assert start(*BACKFILL).wait(timeout=120) == 0

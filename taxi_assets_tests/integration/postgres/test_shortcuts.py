@@ -14,7 +14,7 @@ from taxi_assets.postgres.load import Loader
 from taxi_assets.settings import Settings
 from taxi_assets.trips.datasets import DATASETS
 from taxi_assets.trips.months import Month
-from taxi_assets.trips.sample import write_month
+from taxi_assets.trips.sample import write_mirror
 from taxi_assets.trips.source import RawFile, Source
 from taxi_assets_tests.conftest import MakeSettings
 
@@ -27,9 +27,7 @@ ROWS = 40_000
 @pytest.fixture(scope="module")
 def mirror_url(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("mirror")
-    (folder / "green").mkdir()
-    for month in (APRIL, MAY):
-        write_month(GREEN, month, folder / "green" / f"{GREEN.file_name(month)}.gz", ROWS)
+    write_mirror(folder, (APRIL, MAY), ROWS, datasets=[GREEN])
     return folder.as_uri()
 
 
